@@ -1,0 +1,426 @@
+"""The option tree: every key that a local file or the environment may set, with its type, default and meaning.
+
+Names and defaults are those of Portus 2.4 (and of its unreleased successor where it had more); what 2.4 let pass and
+tripped over later is refused here.
+"""
+
+import re
+from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+
+TRUE = frozenset({"true", "t", "yes", "y", "on", "1"})
+FALSE = frozenset({"false", "f", "no", "n", "off", "0"})
+
+
+class PushPolicy(StrEnum):
+    """Who may push, besides administrators."""
+
+    ALLOW_TEAMS = "allow-teams"
+    ALLOW_PERSONAL = "allow-personal"
+    ADMIN_ONLY = "admin-only"
+
+
+class SyncStrategy(StrEnum):
+    UPDATE_DELETE = "update-delete"
+    UPDATE = "update"
+    ON_START = "on-start"
+    INITIAL = "initial"
+
+
+def _boolean(value: Any) -> Any:
+    word = str(value).strip().lower()
+    if word in TRUE or word in FALSE:
+        return word in TRUE
+    msg = "is neither true nor false"
+    raise ValueError(msg)
+
+
+def _number(value: Any) -> Any:
+    """Read `587`, and `587,` as 2.4's own files spell it."""
+    text = str(value).strip().rstrip(",").replace("_", "")
+    if isinstance(value, bool) or not re.fullmatch(r"[+-]?\d+", text):
+        msg = "is not a whole number"
+        raise ValueError(msg)
+    return int(text)
+
+
+def _minutes(value: Any) -> Any:
+    """Read `15`, and the older spellings `5.minutes` and `1.hour`."""
+    match = re.fullmatch(r"(\d+)\.(minutes?|hours?)", str(value).strip())
+    if match:
+        return int(match[1]) * (60 if match[2].startswith("hour") else 1)
+    return _number(value)
+
+
+def _text(value: Any) -> Any:
+    """Take numbers and booleans of a YAML file as what was typed; `0123` in the environment is text already."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, int | float) else value
+
+
+def _address(value: str) -> str:
+    if value and not re.fullmatch(r"[^@\s]+@[^@\s]+", value):
+        msg = "is not an e-mail address"
+        raise ValueError(msg)
+    return value
+
+
+def _required_address(value: str) -> str:
+    if not value:
+        msg = "is empty"
+        raise ValueError(msg)
+    return _address(value)
+
+
+def _pattern(value: str) -> str:
+    try:
+        re.compile(value)
+    except re.error as error:
+        msg = f"is not a regular expression ({error})"
+        raise ValueError(msg) from error
+    return value
+
+
+def _web_address(value: str) -> str:
+    if value:
+        parts = urlsplit(value)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+            msg = "is not an http(s) address"
+            raise ValueError(msg)
+    return value.rstrip("/")
+
+
+def _not_blank(value: str) -> str:
+    if not value.strip():
+        msg = "is empty"
+        raise ValueError(msg)
+    return value
+
+
+def _networks(value: Any) -> Any:
+    parts = value.split(",") if isinstance(value, str) else value
+    try:
+        return tuple(ip_network(str(part).strip(), strict=False) for part in parts if str(part).strip())
+    except (TypeError, ValueError) as error:
+        msg = f"is not a list of networks ({error})"
+        raise ValueError(msg) from error
+
+
+Flag = Annotated[bool, BeforeValidator(_boolean)]
+Number = Annotated[int, BeforeValidator(_number)]
+Text = Annotated[str, BeforeValidator(_text)]
+Address = Annotated[Text, AfterValidator(_address)]
+Pattern = Annotated[Text, AfterValidator(_pattern)]
+WebAddress = Annotated[Text, AfterValidator(_web_address)]
+Secret = Annotated[SecretStr, BeforeValidator(_text)]
+Port = Annotated[Number, Field(ge=1, le=65535)]
+Seconds = Annotated[Number, Field(ge=1, le=86400)]
+
+
+def option(default: Any, meaning: str) -> Any:
+    return Field(default=default, description=meaning)
+
+
+def secret(meaning: str) -> Any:
+    return Field(default=SecretStr(""), description=meaning)
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True)
+
+
+class On(Section):
+    enabled: Flag = option(True, "On or off.")
+
+
+class Off(Section):
+    enabled: Flag = option(False, "On or off.")
+
+
+class Smtp(Section):
+    enabled: Flag = option(False, "Send mail by SMTP; otherwise by the local sendmail.")
+    address: Text = option("smtp.example.com", "Host of the SMTP server.")
+    port: Port = option(587, "Port of the SMTP server.")
+    domain: Text = option("example.com", "Name given in HELO.")
+    ssl_tls: Literal["", "ssl", "tls"] = option("", "`ssl` or `tls`: encrypted from the first byte.")
+    enable_starttls_auto: Flag = option(False, "Encrypt when the server offers STARTTLS.")
+    openssl_verify_mode: Literal["none", "peer"] = option("none", "Whether the server's certificate is verified.")
+    ca_path: Text = option("", "Directory of CA certificates.")
+    ca_file: Text = option("", "File of CA certificates.")
+    user_name: Text = option("", "User name; without one there is no authentication.")
+    password: Secret = secret("Password of that user.")
+    authentication: Literal["login", "plain", "cram_md5"] = option("login", "Kind of authentication.")
+
+
+class Email(Section):
+    from_: Annotated[Text, AfterValidator(_required_address)] = Field(
+        default="portus@example.com", alias="from", description="Sender of our mails."
+    )
+    name: Text = option("Portus", "Name shown with the sender.")
+    reply_to: Address = option("", "Address for replies.")
+    smtp: Smtp = Smtp()
+
+
+class GarbageCollector(Section):
+    enabled: Flag = option(False, "Delete old tags regularly.")
+    older_than: Annotated[Number, Field(ge=1)] = option(30, "Days since the last push and pull.")
+    tag: Pattern = option("", "Regular expression that the names of tags to delete match; empty: all.")
+    keep_latest: Annotated[Number, Field(ge=0)] = option(5, "Newest tags of a repository that stay in any case.")
+
+
+class Delete(Section):
+    enabled: Flag = option(True, "Whether anybody, administrators included, may delete images.")
+    contributors: Flag = option(False, "Whether contributors may delete too.")
+    garbage_collector: GarbageCollector = GarbageCollector()
+
+
+class LdapEncryptionOptions(Section):
+    ca_file: Text = option("", "File of CA certificates.")
+    ssl_version: Text = option("TLSv1_2", "Protocol version.")
+
+
+class LdapEncryption(Section):
+    # 2.4 took any unknown word for "no encryption" and sent passwords in the clear.
+    method: Literal["", "plain", "simple_tls", "start_tls", "starttls"] = option("", "How the connection is encrypted.")
+    options: LdapEncryptionOptions = LdapEncryptionOptions()
+
+
+class LdapAuthentication(Section):
+    enabled: Flag = option(False, "Search with a service account.")
+    bind_dn: Text = option("", "DN of the service account.")
+    password: Secret = secret("Password of the service account.")
+
+
+class LdapGuessEmail(Section):
+    enabled: Flag = option(False, "Fill the e-mail of a new LDAP user.")
+    attr: Text = option("", "Attribute that holds it; empty: made from the DN.")
+
+
+class LdapGroupSync(Section):
+    enabled: Flag = option(True, "Add members of LDAP groups to teams of the same name.")
+    default_role: Literal["viewer", "contributor", "owner"] = option("viewer", "Role of members added so.")
+
+
+class Ldap(Section):
+    enabled: Flag = option(False, "Sign in with LDAP.")
+    hostname: Text = option("ldap_hostname", "Host of the LDAP server.")
+    port: Port = option(389, "Port of the LDAP server.")
+    timeout: Seconds = option(5, "Seconds to wait for the LDAP server.")
+    encryption: LdapEncryption = LdapEncryption()
+    base: Text = option("", "Where users are searched.")
+    admin_base: Text = option("", "Where administrators are searched.")
+    group_base: Text = option("", "Where groups are searched.")
+    filter: Text = option("", "Filter added to the search.")
+    uid: Text = option("uid", "Attribute that holds the user name.")
+    authentication: LdapAuthentication = LdapAuthentication()
+    guess_email: LdapGuessEmail = LdapGuessEmail()
+    group_sync: LdapGroupSync = LdapGroupSync()
+
+
+class GoogleOptions(Section):
+    hd: Text = option("", "Hosted domain.")
+
+
+class Google(Off):
+    id: Text = option("", "Application identifier.")
+    secret: Secret = secret("Application secret.")
+    domain: Text = option("", "Domain that e-mail addresses must have.")
+    options: GoogleOptions = GoogleOptions()
+
+
+class OpenId(Off):
+    identifier: Text = option("", "Address of the provider.")
+    domain: Text = option("", "Domain that e-mail addresses must have.")
+
+
+class OpenIdConnect(Off):
+    issuer: WebAddress = option("", "Address of the issuer.")
+    identifier: Text = option("", "Application identifier.")
+    secret: Secret = secret("Application secret.")
+
+
+class Github(Off):
+    client_id: Text = option("", "Application identifier.")
+    client_secret: Secret = secret("Application secret.")
+    organization: Text = option("", "Organisation whose members may sign in.")
+    team: Text = option("", "Team of that organisation.")
+    domain: Text = option("", "Domain that e-mail addresses must have.")
+
+
+class Gitlab(Off):
+    application_id: Text = option("", "Application identifier.")
+    secret: Secret = secret("Application secret.")
+    group: Text = option("", "Group whose members may sign in.")
+    domain: Text = option("", "Domain that e-mail addresses must have.")
+    server: WebAddress = option("", "Address of an own GitLab.")
+
+
+class BitbucketOptions(Section):
+    team: Text = option("", "Team whose members may sign in.")
+
+
+class Bitbucket(Off):
+    key: Text = option("", "Application identifier.")
+    secret: Secret = secret("Application secret.")
+    domain: Text = option("", "Domain that e-mail addresses must have.")
+    options: BitbucketOptions = BitbucketOptions()
+
+
+class Oauth(Section):
+    local_login: On = On()
+    google_oauth2: Google = Google()
+    open_id: OpenId = OpenId()
+    openid_connect: OpenIdConnect = OpenIdConnect()
+    github: Github = Github()
+    gitlab: Gitlab = Gitlab()
+    bitbucket: Bitbucket = Bitbucket()
+
+
+class MachineFqdn(Section):
+    value: Annotated[Text, AfterValidator(_not_blank)] = option(
+        "portus.test.lan", "Our name: the issuer of tokens, and the host in links unless public_url is set."
+    )
+
+
+class TokenLife(Section):
+    value: Annotated[int, BeforeValidator(_minutes), Field(ge=1, le=1440)] = option(15, "Minutes a token lives.")
+
+
+class CatalogPage(Section):
+    value: Annotated[Number, Field(ge=1, le=1000)] = option(100, "Entries asked of the registry at once.")
+
+
+class Timeout(Section):
+    value: Seconds = option(2, "Seconds to wait for a connection to the registry.")
+
+
+class ReadTimeout(Section):
+    value: Seconds = option(120, "Seconds to wait for an answer of the registry.")
+
+
+class RegistryOptions(Section):
+    jwt_expiration_time: TokenLife = TokenLife()
+    catalog_page: CatalogPage = CatalogPage()
+    timeout: Timeout = Timeout()
+    read_timeout: ReadTimeout = ReadTimeout()
+
+
+class PushImages(Section):
+    policy: PushPolicy = option(PushPolicy.ALLOW_TEAMS, "Who may push besides administrators.")
+
+
+class UserPermission(Section):
+    change_visibility: On = On()
+    create_team: On = On()
+    manage_team: On = On()
+    create_namespace: On = On()
+    manage_namespace: On = On()
+    create_webhook: On = On()
+    manage_webhook: On = On()
+    push_images: PushImages = PushImages()
+
+
+class Clair(Section):
+    server: WebAddress = option("", "Address of Clair; empty: off.")
+    health_port: Port = option(6061, "Port of its health check.")
+    timeout: Seconds = option(900, "Seconds to wait for a scan.")
+
+
+class Zypper(Section):
+    server: WebAddress = option("", "Address of a zypper-docker server; empty: off.")
+
+
+class Dummy(Section):
+    server: Text = option("", "Made-up results, for tests; empty: off.")
+
+
+class Security(Section):
+    clair: Clair = Clair()
+    zypper: Zypper = Zypper()
+    dummy: Dummy = Dummy()
+
+
+class Sync(On):
+    strategy: SyncStrategy = option(SyncStrategy.INITIAL, "When the catalogue is compared with the registry.")
+
+
+class Background(Section):
+    registry: On = On()
+    sync: Sync = Sync()
+
+
+class Pagination(Section):
+    limit: Annotated[Number, Field(ge=1, le=100)] | None = option(None, "Older name of per_page.")
+    per_page: Annotated[Number, Field(ge=1, le=100)] = option(10, "Rows of a page.")
+    before_after: Annotated[Number, Field(ge=0, le=20)] = option(2, "Links before and after the current page.")
+
+
+class Proxies(Section):
+    trusted: Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(_networks)] = option(
+        "127.0.0.0/8,::1/128", "Networks whose X-Forwarded-* headers are believed."
+    )
+
+
+class Web(Section):
+    workers: Annotated[Number, Field(ge=1, le=128)] = option(2, "Web processes.")
+    threads: Annotated[Number, Field(ge=1, le=64)] = option(4, "Threads of a web process.")
+    bind: Text = option("127.0.0.1", "Address to listen on.")
+    port: Port = option(3000, "Port to listen on.")
+    tls_key: Text = option("", "Private key, to serve https ourselves.")
+    tls_certificate: Text = option("", "Certificate that goes with it.")
+
+
+class Database(Section):
+    engine: Literal["sqlite", "postgresql", "mariadb"] = "sqlite"
+    name: str = ""
+    user: str = ""
+    password: str = ""
+    host: str = ""
+    port: int | None = None
+    socket: str = ""
+
+
+class Runtime(Section):
+    """What only the environment says."""
+
+    data: Path = Path("data")
+    registry_port: Port = 5000
+    secret_key_base: str = ""
+    key_path: Path | None = None
+    key_certificate_path: Path | None = None
+    log_level: Literal["debug", "info", "warning", "error", "critical"] = "info"
+    time_zone: str = "UTC"
+    url_prefix: str = ""
+    init_registry_name: str = "registry"
+    init_registry_hostname: str = ""
+    init_registry_use_ssl: bool = False
+    database: Database = Database()
+
+
+class Options(Section):
+    email: Email = Email()
+    gravatar: On = On()
+    delete: Delete = Delete()
+    ldap: Ldap = Ldap()
+    oauth: Oauth = Oauth()
+    first_user_admin: On = On()
+    signup: On = On()
+    check_ssl_usage: On = On()
+    machine_fqdn: MachineFqdn = MachineFqdn()
+    display_name: Off = Off()
+    anonymous_browsing: On = On()
+    registry: RegistryOptions = RegistryOptions()
+    user_permission: UserPermission = UserPermission()
+    security: Security = Security()
+    background: Background = Background()
+    pagination: Pagination = Pagination()
+    public_url: WebAddress = option("", "Where people and registries reach us; empty: https and machine_fqdn.value.")
+    proxies: Proxies = Proxies()
+    web: Web = Web()
+    runtime: Runtime = Runtime()
