@@ -6,6 +6,7 @@ service builds all that a request needs in one statement. `visible_*` lists exac
 
 from dataclasses import dataclass
 from enum import Enum, auto
+from typing import Protocol
 
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
@@ -42,6 +43,11 @@ class Standing:
     @property
     def authenticated(self) -> bool:
         return self.user_id is not None
+
+
+class HasAdminFlag(Protocol):
+    @property
+    def admin(self) -> bool: ...
 
 
 def require(allowed: bool) -> None:  # noqa: FBT001 - reads as a sentence: require(can_push(...))
@@ -147,9 +153,9 @@ def can_change_visibility(standing: Standing) -> bool:
     return allowed and standing.kind is not Kind.GLOBAL and standing.role is Role.OWNER
 
 
-def can_use_catalog(user: Visitor) -> bool:
+def can_use_catalog(user: HasAdminFlag | None) -> bool:
     """May she ask the registry for the list of all its repositories."""
-    return isinstance(user, User) and user.admin
+    return user is not None and user.admin
 
 
 def visible_namespaces(user: Visitor) -> QuerySet[Namespace]:

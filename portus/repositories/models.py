@@ -1,3 +1,5 @@
+import re
+
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
@@ -7,13 +9,21 @@ from portus.fields import ExactCharField
 
 DIGEST_LENGTH = 160  # sha512 with its prefix takes 135
 
+# `sha256-<hex>` of the OCI referrers fallback, `sha256-<hex>.sig` and the like of cosign.
+ATTACHMENT_NAME = re.compile(r"sha(256-[0-9a-f]{64}|512-[0-9a-f]{128})(\.[a-z0-9]+)?")
+
+
+def is_attachment(tag_name: str) -> bool:
+    """Return whether a tag only attaches something (a signature, an SBOM) to the image whose digest it spells."""
+    return ATTACHMENT_NAME.fullmatch(tag_name) is not None
+
 
 class Repository(models.Model):
     """One repository as the registry has it. Its name may contain slashes; the namespace is the part before the first."""
 
     namespace = models.ForeignKey("teams.Namespace", on_delete=models.CASCADE, related_name="repositories")
     name = ExactCharField(max_length=255)
-    tag_count = models.IntegerField(default=0)
+    tag_count = models.IntegerField(default=0)  # without attachments
     # Grows with every change of manifests and tags, so that two workers cannot write what one of them read too early.
     revision = models.BigIntegerField(default=0)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -97,6 +107,8 @@ class Tag(models.Model):
 
     repository = models.ForeignKey(Repository, on_delete=models.CASCADE, related_name="tags")
     name = ExactCharField(max_length=128)
+    # A name that only attaches something to another image (the referrers fallback, cosign): hidden and never counted.
+    attachment = models.BooleanField(default=False)
     manifest = models.ForeignKey(Manifest, on_delete=models.CASCADE, related_name="tags")
     author = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="tags")
     author_name = models.CharField(max_length=255, blank=True)

@@ -90,7 +90,7 @@ class Namespace(models.Model):
     description = models.TextField(blank=True)
     # True or NULL, never False: a unique constraint over a nullable column is the one kind of
     # "at most one per registry" that all three databases know.
-    global_marker = models.BooleanField(null=True, default=None, db_column="global")
+    global_marker = models.BooleanField(null=True, default=None)
     personal_owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="personal_namespaces"
     )

@@ -1,0 +1,308 @@
+"""Checking who somebody is: application tokens first, then the password. Web, API and token service come here.
+
+Three things keep a flood of wrong passwords from hurting others: a verdict is remembered for a minute, so the same
+credentials are hashed once; hashing happens in a bounded room, and whoever finds it full is told to come again; and a
+name with ten different wrong passwords in ten minutes has no more passwords checked. Application tokens and open
+sessions never pass through any of them.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import os
+import secrets
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum, auto
+
+from cachetools import TTLCache
+from django.conf import settings
+from django.contrib.auth.backends import BaseBackend
+from django.contrib.auth.hashers import make_password, verify_password
+from django.db import DatabaseError, connection
+from django.http import HttpRequest
+from django.utils import timezone
+
+from portus.accounts.models import ApplicationToken, SignInFailure, User, name_key
+
+FAILURES_UNTIL_LOCK = 10
+LOCK_WINDOW = timedelta(minutes=10)
+VERDICT_SECONDS = 60
+TOUCH_SECONDS = 60  # how exact "last used" of an application token is
+LONGEST_NAME = 255  # characters, as the columns have them
+LONGEST_PASSWORD = 1024  # characters; nobody's is longer, so nothing that long is hashed
+RETRY_AFTER_SECONDS = 2
+BUSY_TIMEOUT_MS = 50  # how long "last used" waits for a busy SQLite before it is left for the next time
+
+
+class Outcome(Enum):
+    OK = auto()
+    WRONG = auto()
+    LOCKED = auto()  # too many wrong passwords for this name; says nothing about whether somebody has it
+    DISABLED = auto()  # said only to somebody who knew the password or held a token
+    BUSY = auto()  # ask again after RETRY_AFTER_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What the token service needs to know of a user who has proved who she is."""
+
+    pk: int
+    username: str
+    admin: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Credentials:
+    """The answer of the one look-up: the user of that name, the token if the password is one, recent failures."""
+
+    failures: int
+    user_id: int | None = None
+    username: str = ""
+    admin: bool = False
+    bot: bool = False
+    enabled: bool = False
+    password_hash: str = ""
+    token_id: int | None = None
+    token_untouched: bool = False
+
+    @property
+    def account(self) -> Account | None:
+        return None if self.user_id is None else Account(self.user_id, self.username, self.admin)
+
+
+_LOOK_UP = """
+SELECT f.failures, u.id, u.username, u.admin, u.bot, u.enabled, u.password, t.id,
+       t.last_used_at IS NULL OR t.last_used_at < %s
+FROM (SELECT COUNT(*) AS failures FROM accounts_signinfailure WHERE name_key = %s AND failed_at > %s) f
+LEFT JOIN accounts_user u ON u.username_key = %s
+LEFT JOIN accounts_applicationtoken t
+       ON t.user_id = u.id AND t.digest = %s AND (t.expires_at IS NULL OR t.expires_at > %s)
+"""
+
+
+def token_digest(value: str) -> str:
+    """Return the form under which an application token is stored."""
+    return hashlib.sha256(value.encode()).hexdigest()
+
+
+def parse_basic(header: str) -> tuple[str, str] | None:
+    """Return user name and password of an `Authorization: Basic` header, or None when it is not a sound one."""
+    scheme, _, encoded = header.partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        name, colon, password = base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return None
+    return (name, password) if colon and "\0" not in name else None
+
+
+def authenticate_basic(username: str, password: str) -> tuple[Outcome, Account | None]:
+    """Check a user name with an application token or a password.
+
+    The account is there exactly when the outcome is OK. One statement for a token, one more for a password at most.
+    """
+    found = _look_up(username, password)
+    if found.token_id is None:
+        return _check_password(found, username, password)
+    if not found.enabled:
+        return Outcome.DISABLED, None
+    if found.token_untouched:
+        _touch(found.token_id)
+    return Outcome.OK, found.account
+
+
+def check_password(username: str, password: str) -> tuple[Outcome, User | None]:
+    """Check a password for the sign-in page, which takes no application tokens.
+
+    The user is there exactly when the outcome is OK.
+    """
+    outcome, account = _check_password(_look_up(username, ""), username, password)
+    return outcome, User.objects.get(pk=account.pk) if account else None
+
+
+def is_locked(username: str) -> bool:
+    return _look_up(username, "").failures >= FAILURES_UNTIL_LOCK
+
+
+class PasswordBackend(BaseBackend):
+    """Django's door to the same check, for its own callers; the sign-in form asks `check_password` for the reason."""
+
+    def authenticate(
+        self, request: HttpRequest | None, username: str | None = None, password: str | None = None, **_: object
+    ) -> User | None:
+        if username is None or password is None:
+            return None
+        return check_password(username, password)[1]
+
+    def get_user(self, user_id: int) -> User | None:
+        """Return the user of a session; none when the account was disabled since, which ends the session."""
+        return User.objects.filter(pk=user_id, is_active=True).first()
+
+
+def _look_up(username: str, password: str) -> _Credentials:
+    now = timezone.now()
+    key = name_key(username)
+    parameters = (
+        _as_stored(now - timedelta(seconds=TOUCH_SECONDS)),
+        key,
+        _as_stored(now - LOCK_WINDOW),
+        key,
+        token_digest(password),
+        _as_stored(now),
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(_LOOK_UP, parameters)
+        row = cursor.fetchone()
+    failures, user_id, name, admin, bot, enabled, password_hash, token_id, untouched = row
+    if user_id is None:
+        return _Credentials(failures)
+    return _Credentials(
+        failures, user_id, name, bool(admin), bool(bot), bool(enabled), password_hash, token_id, bool(untouched)
+    )
+
+
+def _as_stored(moment: datetime) -> object:
+    return connection.ops.adapt_datetimefield_value(moment)
+
+
+def _touch(token_id: int) -> None:
+    """Write when the token was last used, unless another request just did or the database is busy."""
+    now = timezone.now()
+    try:
+        with _short_wait():
+            ApplicationToken.objects.filter(pk=token_id).exclude(
+                last_used_at__gte=now - timedelta(seconds=TOUCH_SECONDS)
+            ).update(last_used_at=now)
+    except DatabaseError:
+        return  # a date shown on a page is not worth making a pull wait
+
+
+@contextmanager
+def _short_wait() -> Iterator[None]:
+    """Let SQLite give up early where a write does not matter; the other databases lock rows, not files."""
+    if connection.vendor != "sqlite" or connection.in_atomic_block:
+        yield
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA busy_timeout")
+        usual = cursor.fetchone()[0]
+        cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        try:
+            yield
+        finally:
+            cursor.execute(f"PRAGMA busy_timeout = {int(usual)}")
+
+
+def _check_password(found: _Credentials, username: str, password: str) -> tuple[Outcome, Account | None]:
+    if found.failures >= FAILURES_UNTIL_LOCK:
+        return Outcome.LOCKED, None
+    key = name_key(username)
+    if not password or len(password) > LONGEST_PASSWORD or len(key) > LONGEST_NAME:
+        return Outcome.WRONG, None
+    # A bot's password opens nothing, and an unknown name costs as much time as a known one.
+    stored = "" if found.bot else found.password_hash
+    fingerprint = _verdicts.fingerprint(key, stored, password)
+    verdict = _verdicts.get(fingerprint)
+    if verdict is None:
+        verdict = _room.hash(lambda: _verify(found, stored, password))
+        if verdict is None:
+            return Outcome.BUSY, None
+        _verdicts.put(fingerprint, verdict)
+        if not verdict:
+            _count_failure(key, password)
+    if not verdict:
+        return Outcome.WRONG, None
+    if found.failures:
+        SignInFailure.objects.filter(name_key=key).delete()
+    return (Outcome.OK, found.account) if found.enabled else (Outcome.DISABLED, None)
+
+
+def _verify(found: _Credentials, stored: str, password: str) -> bool:
+    """Compare, taking as long for an unknown user as for a known one; replace the hash when it is an old one."""
+    if not stored:
+        make_password(password)
+        return False
+    correct, outdated = verify_password(password, stored)
+    if correct and outdated:
+        # Only if it is still the hash that was compared: a change of password meanwhile wins.
+        User.objects.filter(pk=found.user_id, password=stored).update(password=make_password(password))
+    return correct
+
+
+def _count_failure(key: str, password: str) -> None:
+    """Note a wrong password for a name in one statement; the same one again only moves its time."""
+    fingerprint = hmac.digest(settings.SECRET_KEY.encode(), f"{key}\0{password}".encode(), "sha256").hex()
+    # MariaDB finds the conflicting row by itself and refuses to be told how.
+    named = connection.features.supports_update_conflicts_with_target
+    SignInFailure.objects.bulk_create(
+        [SignInFailure(name_key=key, fingerprint=fingerprint, failed_at=timezone.now())],
+        update_conflicts=True,
+        update_fields=["failed_at"],
+        unique_fields=["name_key", "fingerprint"] if named else None,
+    )
+
+
+class _Verdicts:
+    """Verdicts on passwords of the last minute, in the memory of this process, under a hash keyed for its lifetime."""
+
+    def __init__(self) -> None:
+        self._key = secrets.token_bytes(32)
+        self._lock = threading.Lock()
+        self._known: TTLCache[bytes, bool] = TTLCache(maxsize=4096, ttl=VERDICT_SECONDS)
+
+    def fingerprint(self, key: str, stored: str, password: str) -> bytes:
+        """Return what a verdict is filed under; a changed password gives another one at once."""
+        return hmac.digest(self._key, f"{key}\0{stored}\0{password}".encode(), "sha256")
+
+    def get(self, fingerprint: bytes) -> bool | None:
+        with self._lock:
+            return self._known.get(fingerprint)
+
+    def put(self, fingerprint: bytes, verdict: bool) -> None:  # noqa: FBT001 - a value, not a flag
+        with self._lock:
+            self._known[fingerprint] = verdict
+
+    def clear(self) -> None:
+        with self._lock:
+            self._known.clear()
+
+
+class _Room:
+    """Where passwords are hashed: few at once, few waiting, so that threads stay free for everybody else."""
+
+    def __init__(self, *, at_once: int, inside: int, patience_seconds: float) -> None:
+        self._hashing = threading.BoundedSemaphore(at_once)
+        self._inside = threading.BoundedSemaphore(inside)
+        self._patience = patience_seconds
+
+    def hash(self, work: Callable[[], bool]) -> bool | None:
+        """Return what `work` returns, or None when there was no place in time."""
+        if not self._inside.acquire(blocking=False):
+            return None
+        try:
+            if not self._hashing.acquire(timeout=self._patience):
+                return None
+            try:
+                return work()
+            finally:
+                self._hashing.release()
+        finally:
+            self._inside.release()
+
+
+def _make_room() -> _Room:
+    """Leave a core and half of this worker's threads to everybody who needs no hashing."""
+    cores = os.cpu_count() or 1
+    at_once = max(1, (cores - 1) // max(1, settings.PORTUS.web.workers))
+    inside = max(at_once, settings.PORTUS.web.threads // 2)
+    return _Room(at_once=at_once, inside=inside, patience_seconds=RETRY_AFTER_SECONDS)
+
+
+_verdicts = _Verdicts()
+_room = _make_room()

@@ -1,0 +1,426 @@
+"""The registry tells us what was pushed, pulled and deleted.
+
+`receive` only stores what arrived; a registry that is refused tries for ever and blocks behind what was refused, so
+nothing that is authentic is. `handle_due` takes one event after the other: a notification is a hint, so the registry
+is asked what is true before a row changes, and everything an event changes commits together with its being done.
+Source: distribution's `docs/spec/notifications`.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import secrets
+import socket
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F, Q
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils import timezone
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_POST
+
+from portus.accounts.models import RESERVED_NAMES, User
+from portus.background.queue import nudge
+from portus.registry.client import ManifestFacts, RegistryClient, RegistryError, describe
+from portus.registry.models import EventState, Registry, RegistryEvent
+from portus.repositories import operations as repositories
+from portus.repositories.operations import Pushed, Stale
+
+logger = logging.getLogger(__name__)
+
+BIGGEST_BODY = 16 * 1024 * 1024  # bytes
+KEPT_OF_QUARANTINED = 64 * 1024  # bytes
+QUARANTINE_ROWS = 1000
+DONE_KEPT = timedelta(days=7)  # so long an event that is sent again is known
+CLAIM = timedelta(minutes=5)  # well above the time-outs of all requests that one event takes
+FIRST_PAUSE = 2  # seconds; doubles with every failed attempt
+LONGEST_PAUSE = 600  # seconds
+TRIES_WHEN_STALE = 8
+
+MANIFEST_TYPES = ("application/vnd.docker.distribution.manifest.", "application/vnd.oci.")
+BLOB_TYPES = (
+    "application/octet-stream",
+    "application/vnd.docker.image.rootfs.",
+    "application/vnd.docker.container.image.",
+    "application/vnd.docker.plugin.",
+    "application/vnd.oci.image.layer.",
+    "application/vnd.oci.image.config.",
+    "application/vnd.oci.empty.",
+)
+KNOWN_ACTIONS = frozenset({"push", "pull", "delete"})
+
+
+# Receiving
+
+
+@csrf_exempt
+@require_POST
+def receive(request: HttpRequest) -> HttpResponse:
+    """Store the notifications of a registry and answer 202; 401 without its secret where it has one."""
+    registry = _by_secret(request.headers.get("Authorization", ""))
+    if registry is None and (
+        "Authorization" in request.headers or not Registry.objects.filter(notification_secret_digest=None).exists()
+    ):
+        return _unknown_secret()
+    body = request.read(BIGGEST_BODY + 1)
+    envelope = _parse(body)
+    if registry is None and any(_host_needs_secret(event) for event in envelope or []):
+        return _unknown_secret()
+    rows = _quarantine_all(registry, body) if envelope is None else _rows(registry, envelope)
+    if rows:
+        RegistryEvent.objects.bulk_create(rows, ignore_conflicts=True)
+        nudge("events")
+    return HttpResponse(status=202)
+
+
+def _by_secret(header: str) -> Registry | None:
+    secret = header.removeprefix("Bearer ").strip()
+    if not secret:
+        return None
+    # Looked up by its hash: the comparison tells nothing about the secret itself.
+    digest = hashlib.sha256(secret.encode()).hexdigest()
+    return Registry.objects.filter(notification_secret_digest=digest).first()
+
+
+def _unknown_secret() -> HttpResponse:
+    return JsonResponse({"error": "The secret of this registry's notifications is missing or wrong."}, status=401)
+
+
+def _parse(body: bytes) -> list[Any] | None:
+    """Return the events of an envelope, or None for what is none."""
+    if len(body) > BIGGEST_BODY:
+        return None
+    try:
+        envelope = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    events = envelope.get("events") if isinstance(envelope, dict) else None
+    return events if isinstance(events, list) else None
+
+
+def _host_needs_secret(event: Any) -> bool:
+    registry = Registry.objects.known_as(_host(event))
+    return registry is not None and registry.notification_secret_digest is not None
+
+
+def _host(event: Any) -> str:
+    request = event.get("request") if isinstance(event, dict) else None
+    host = request.get("host") if isinstance(request, dict) else None
+    return host[:255] if isinstance(host, str) else ""
+
+
+def _rows(registry: Registry | None, events: list[Any]) -> list[RegistryEvent]:
+    rows = []
+    for event in events:
+        text = json.dumps(event, sort_keys=True)
+        if not isinstance(event, dict) or not isinstance(event.get("target"), dict):
+            rows.append(_quarantined(registry, _host(event), text, "This is not an event of a registry."))
+        elif not _is_irrelevant(event):
+            rows.append(_row(registry, event, text))
+    return rows
+
+
+def _is_irrelevant(event: dict[str, Any]) -> bool:
+    """Return whether an event is understood and says nothing about manifests, or is an echo of our own requests."""
+    target = event["target"]
+    action = event.get("action")
+    if action == "mount":
+        return True
+    if action in {"push", "pull"} and str(target.get("mediaType", "")).startswith(BLOB_TYPES):
+        return True
+    if action != "pull":
+        return False
+    actor = event.get("actor")
+    request = event.get("request")
+    by_us = isinstance(actor, dict) and actor.get("name") in RESERVED_NAMES
+    return by_us or (isinstance(request, dict) and request.get("method") == "HEAD")
+
+
+def _row(registry: Registry | None, event: dict[str, Any], text: str) -> RegistryEvent:
+    host = _host(event)
+    sender = registry or Registry.objects.known_as(host)
+    if sender is None:
+        return _quarantined(None, host, text, f"No registry is known as {host or '(no host)'}.")
+    problem = _problem(event)
+    if problem:
+        return _quarantined(sender, host, text, problem)
+    return RegistryEvent(
+        key=_key(sender, host, str(event.get("id") or "") or text),
+        registry=sender,
+        trusted=registry is not None,
+        host=host,
+        action=event["action"],
+        repository=event["target"]["repository"],
+        data=text,
+    )
+
+
+def _problem(event: dict[str, Any]) -> str:
+    """Return why an event cannot be handled, "" if it can."""
+    target = event["target"]
+    if event.get("action") not in KNOWN_ACTIONS:
+        return "The action is none that we know."
+    repository = target.get("repository")
+    if not isinstance(repository, str) or not 0 < len(repository) <= 255 or "\0" in repository:
+        return "The repository's name is missing or too long."
+    if any(not isinstance(target.get(name, ""), str) for name in ("digest", "tag", "mediaType")):
+        return "A field of the target is not text."
+    if len(target.get("digest", "")) > 160 or len(target.get("tag", "")) > 128:
+        return "The digest or the tag is too long."
+    if event["action"] == "push":
+        if not target.get("mediaType", "").startswith(MANIFEST_TYPES):
+            return "The media type is neither a manifest's nor a layer's."
+        if not target.get("digest"):
+            return "A push without a digest."
+    return ""
+
+
+def _quarantine_all(registry: Registry | None, body: bytes) -> list[RegistryEvent]:
+    text = body[:KEPT_OF_QUARANTINED].decode(errors="replace").replace("\0", "\ufffd")
+    why = "The body is too large." if len(body) > BIGGEST_BODY else "The body is not an envelope of notifications."
+    return [_quarantined(registry, "", text, why)]
+
+
+def _quarantined(registry: Registry | None, host: str, text: str, why: str) -> RegistryEvent:
+    return RegistryEvent(
+        key=_key(registry, host, text),
+        registry=registry,
+        trusted=registry is not None,
+        host=host.replace("\0", ""),
+        data=text[:KEPT_OF_QUARANTINED].replace("\\u0000", ""),
+        state=EventState.QUARANTINED,
+        error=why,
+    )
+
+
+def _key(registry: Registry | None, host: str, identity: str) -> str:
+    sender = f"registry {registry.pk}" if registry else f"host {host}"
+    return hashlib.sha256(f"{sender}\0{identity}".encode()).hexdigest()
+
+
+# Handling
+
+
+@dataclass(frozen=True)
+class Notification:
+    """What a stored event says."""
+
+    action: str
+    repository: str
+    digest: str
+    tag: str
+    actor: str
+    at: datetime
+    trusted: bool
+
+
+class _ClaimLost(Exception):
+    """Another worker has the event now; whatever this one did is rolled back."""
+
+
+def handle_due() -> int:
+    """Handle events until none is due, oldest first; return how many were taken."""
+    taken = 0
+    while event := _claim_next():
+        taken += 1
+        try:
+            _handle(event)
+        except _ClaimLost:
+            logger.info("Event %s was taken over by another worker.", event.pk)
+        except RegistryError as error:
+            _put_off(event, str(error))
+        except Exception as error:
+            logger.exception("Event %s could not be handled.", event.pk)
+            _put_off(event, f"{type(error).__name__}: {error}")
+    return taken
+
+
+def purge() -> None:
+    """Forget events that were handled long ago, and all but the newest of the quarantined."""
+    RegistryEvent.objects.filter(state=EventState.DONE, finished_at__lt=timezone.now() - DONE_KEPT).delete()
+    quarantined = RegistryEvent.objects.filter(state=EventState.QUARANTINED).order_by("-pk")
+    oldest_kept = quarantined.values_list("pk", flat=True)[QUARANTINE_ROWS - 1 : QUARANTINE_ROWS].first()
+    if oldest_kept is not None:
+        quarantined.filter(pk__lt=oldest_kept).delete()
+
+
+def release_claims_of_the_dead() -> None:
+    """Take back what workers on this machine had in hand when they were killed; called before this one claims any."""
+    mine = _worker_prefix()
+    working = RegistryEvent.objects.filter(state=EventState.WORKING, claim__startswith=f"{_machine()}:")
+    for pk, claim in working.values_list("pk", "claim"):
+        owner = claim.rsplit(":", 1)[0]
+        if owner == mine or not _is_alive(int(owner.rsplit(":", 1)[1])):
+            RegistryEvent.objects.filter(pk=pk, claim=claim).update(state=EventState.NEW, due_at=timezone.now())
+
+
+def _machine() -> str:
+    return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
+
+
+def _worker_prefix() -> str:
+    return f"{_machine()}:{os.getpid()}"
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _claim_next() -> RegistryEvent | None:
+    """Take the oldest event that is due; nobody else gets it until the claim runs out."""
+    while True:
+        now = timezone.now()
+        event = RegistryEvent.objects.due(now).order_by("pk").first()
+        if event is None:
+            return None
+        claim = f"{_worker_prefix()}:{secrets.token_hex(4)}"
+        taken = RegistryEvent.objects.filter(pk=event.pk, state=event.state, claim=event.claim, due_at=event.due_at)
+        if taken.update(
+            state=EventState.WORKING, claim=claim, due_at=now + CLAIM, attempts=F("attempts") + 1
+        ):
+            event.claim = claim
+            event.attempts += 1
+            return event
+
+
+def _finish(event: RegistryEvent) -> None:
+    """Mark the event as done, inside the transaction that did its work."""
+    done = RegistryEvent.objects.filter(pk=event.pk, state=EventState.WORKING, claim=event.claim).update(
+        state=EventState.DONE, claim="", error="", finished_at=timezone.now()
+    )
+    if not done:
+        raise _ClaimLost
+
+
+def _put_off(event: RegistryEvent, why: str) -> None:
+    """Try again after a pause that doubles each time. An event is never given up."""
+    pause = min(FIRST_PAUSE * 2 ** min(event.attempts - 1, 20), LONGEST_PAUSE)
+    RegistryEvent.objects.filter(pk=event.pk, claim=event.claim).update(
+        state=EventState.FAILED, claim="", error=why[:2000], due_at=timezone.now() + timedelta(seconds=pause)
+    )
+    logger.warning("Event %s is tried again in %s s: %s", event.pk, pause, why)
+    nudge("events", delay_seconds=pause)
+
+
+def _handle(event: RegistryEvent) -> None:
+    notification = _read(event)
+    registry = event.registry
+    if registry is None:
+        msg = "an event without a registry is quarantined when it arrives"
+        raise AssertionError(msg)
+    client = RegistryClient(registry)
+    for _ in range(TRIES_WHEN_STALE):
+        # What the registry says is true at the moment of asking; should somebody else have written meanwhile, ask again.
+        revision = repositories.revision_of(registry, notification.repository)
+        try:
+            _apply(event, registry, client, notification, revision)
+        except Stale:
+            continue
+        return
+    msg = "the repository changes faster than it can be read"
+    raise RuntimeError(msg)
+
+
+def _read(event: RegistryEvent) -> Notification:
+    data = json.loads(event.data)
+    target = data["target"]
+    actor = data.get("actor")
+    name = actor.get("name") if isinstance(actor, dict) else None
+    return Notification(
+        action=event.action,
+        repository=event.repository,
+        digest=target.get("digest", ""),
+        tag=target.get("tag", ""),
+        actor=name[:255] if isinstance(name, str) else "",
+        at=min(_moment(data.get("timestamp")) or event.received_at, timezone.now()),
+        trusted=event.trusted,
+    )
+
+
+def _moment(text: Any) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        return None
+    return moment if moment.tzinfo else None
+
+
+def _apply(
+    event: RegistryEvent, registry: Registry, client: RegistryClient, said: Notification, revision: int | None
+) -> None:
+    if said.action == "delete":
+        gone = _confirmed_gone(client, said)
+        with transaction.atomic():
+            if gone:
+                author, name = _author(said)
+                repositories.record_removal(
+                    registry, said.repository, revision,
+                    digest=said.digest, tag=said.tag, at=said.at, actor=author, actor_name=name,
+                )  # fmt: skip
+            _finish(event)
+        return
+    if said.action == "pull" and (not said.trusted or _record_pull(event, registry, said)):
+        return
+    pushed = _look(client, said)
+    with transaction.atomic():
+        if pushed:
+            author, name = _author(said) if said.action == "push" else (None, "")
+            repositories.record_push(
+                registry, said.repository, revision, pushed,
+                at=said.at if said.action == "push" else None, author=author, author_name=name,
+            )  # fmt: skip
+            if said.action == "pull":
+                repositories.record_pull(registry, said.repository, said.digest, said.tag, said.at)
+        _finish(event)
+
+
+def _record_pull(event: RegistryEvent, registry: Registry, said: Notification) -> bool:
+    """Set "last pulled" of what we know; return False for a manifest that we have yet to learn of."""
+    with transaction.atomic():
+        if not repositories.record_pull(registry, said.repository, said.digest, said.tag, said.at):
+            return False
+        _finish(event)
+    return True
+
+
+def _author(said: Notification) -> tuple[User | None, str]:
+    """Return who did it, and her name. An unknown one has only a name; who sent no secret is not believed at all."""
+    if not said.trusted or not said.actor:
+        return None, ""
+    return User.objects.named(said.actor).first(), said.actor
+
+
+def _look(client: RegistryClient, said: Notification) -> Pushed | None:
+    """Ask the registry what there is now: the manifest, and where its tag points. None when the manifest is gone."""
+    manifest = _facts(client, said.repository, said.digest) if said.digest else None
+    points_at = client.head_manifest(said.repository, said.tag) if said.tag else None
+    current = manifest if points_at == said.digest else None
+    if points_at and points_at != said.digest:
+        current = _facts(client, said.repository, points_at)
+    if manifest is None and current is None:
+        return None
+    return Pushed(manifest=manifest, tag=said.tag, tagged=current)
+
+
+def _facts(client: RegistryClient, repository: str, digest: str) -> ManifestFacts | None:
+    if client.head_manifest(repository, digest) is None:
+        return None
+    return describe(client, repository, client.manifest(repository, digest))
+
+
+def _confirmed_gone(client: RegistryClient, said: Notification) -> bool:
+    """Return whether the registry confirms a deletion: of a manifest, of a tag, or of the whole repository."""
+    reference = said.digest or said.tag
+    if reference:
+        return client.head_manifest(said.repository, reference) is None
+    return not client.has_repository(said.repository)

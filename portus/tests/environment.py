@@ -1,0 +1,63 @@
+"""What the settings of a test run see: an environment of its own, and the database it was asked for.
+
+pyproject.toml names this module as a pytest plugin, because pytest-django loads the settings before any conftest.py.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, MutableMapping
+from pathlib import Path
+
+import pytest
+
+from portus.tests.servers.mariadb import start_mariadb
+from portus.tests.servers.postgresql import start_postgresql
+from portus.tests.servers.process import ServerError
+
+DATABASES = {"postgresql": start_postgresql, "mariadb": start_mariadb}
+_cleanups: list[Callable[[], object]] = []
+
+
+def prepare(environ: MutableMapping[str, str]) -> None:
+    """Forget what the developer's shell says about Portus, and start the database server, if one is wanted."""
+    wanted = environ.get("PORTUS_TEST_DATABASE") or "sqlite"
+    for name in [name for name in environ if name.startswith("PORTUS_")]:
+        del environ[name]
+    for name in ("DATABASE_URL", "DATABASE_URL_FILE", "REGISTRY_PORT", "DJANGO_SETTINGS_MODULE"):
+        environ.pop(name, None)
+
+    data = Path(tempfile.mkdtemp(prefix="portus-data-"))
+    _cleanups.append(lambda: shutil.rmtree(data, ignore_errors=True))
+    nothing = data / "config-local.yml"
+    nothing.write_text("{}\n")
+    environ |= {
+        "PORTUS_DATA": str(data),
+        "PORTUS_SECRET_KEY_BASE": "only for tests " * 4,
+        "PORTUS_LOCAL_CONFIG_PATH": str(nothing),
+    }
+    # Requests to our own servers never go through a proxy.
+    environ["NO_PROXY"] = environ["no_proxy"] = "127.0.0.1,localhost,::1"
+    if wanted != "sqlite":
+        environ["DATABASE_URL"] = _start_database(wanted)
+
+
+def _start_database(wanted: str) -> str:
+    if wanted not in DATABASES:
+        pytest.exit(f"PORTUS_TEST_DATABASE must be sqlite, postgresql or mariadb, not {wanted}.", returncode=4)
+    try:
+        server = DATABASES[wanted]()
+    except ServerError as error:
+        pytest.exit(str(error), returncode=4)
+    _cleanups.append(server.stop)
+    return server.url
+
+
+def pytest_addoption() -> None:
+    # The first hook that is called on a plugin: earlier than the settings, which pytest-django loads.
+    prepare(os.environ)
+
+
+def pytest_unconfigure() -> None:
+    while _cleanups:
+        _cleanups.pop()()

@@ -1,0 +1,1 @@
+"""The real servers that tests talk to: started on free loopback ports, stopped by process id."""
