@@ -6,14 +6,14 @@
         assert skopeo.copy(source, f"docker://{registry.address}/app:1").returncode == 0
 
 registry_binary   distribution 2.8, then 3.x: the test runs once with each; without 3.x the second is skipped with one
-                  line "NOT RUN". For one of them alone: @pytest.mark.parametrize("registry_binary", ["2.8"], indirect=True)
+                  line "NOT RUN". One of them: @pytest.mark.parametrize("registry_binary", ["2.8"], indirect=True)
 start_registry    start_registry(binary, *, portus_url, issuer, root_certificate, service, secret, …) → RunningRegistry
                   (address, url, port, service, storage, repositories(), log(), stop(), start(), restart()); with a
                   root_certificate it wants our tokens, with a portus_url it notifies us: servers/registry.py
 skopeo            a client with a home of its own: login, logout, copy, inspect, tags, delete; each returns the finished
                   process. Another person: skopeo_for("bob")
 start_portus      the whole product, `portus up` with a registry of its own: start_portus(environ={…}) → RunningPortus
-                  (url, registry_address, data, stop(), kill(role), log()): servers/portus.py
+                  (url, registry_address, data, stop(), restart(), kill(role), log()): servers/portus.py
 postgresql_server, mariadb_server
                   a database server beside the one of the run: .url is good for DATABASE_URL
 page, browser     pytest-playwright's, on Debian's Chromium
@@ -21,8 +21,8 @@ page, browser     pytest-playwright's, on Debian's Chromium
 In `portus.tests.servers`: `images` makes images, indexes, lists and artifacts; `client.RegistryClient` and
 `client.oci_push` push what skopeo cannot (an artifact with a subject, a manifest without a tag).
 
-The database of the run is SQLite, or PORTUS_TEST_DATABASE=postgresql|mariadb. Tests that use a registry or a browser get
-their marker (`registry`, `browser`) from the fixtures they ask for. The environment is made by portus/tests/environment.py.
+The database of the run is SQLite, or PORTUS_TEST_DATABASE=postgresql|mariadb. Tests get their markers `registry` and
+`browser` from the fixtures they ask for. portus/tests/environment.py makes the environment of the run.
 """
 
 import os

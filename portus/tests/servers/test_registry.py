@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import time
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -43,10 +44,19 @@ def receiver():
         def log_message(self, *arguments):
             pass
 
+    def wait_for(wanted):
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            for headers, event in list(received):
+                if wanted(event):
+                    return headers, event
+            time.sleep(0.02)
+        pytest.fail(f"not among what the registry sent: {received}")
+
     with ThreadingHTTPServer((LOOPBACK, 0), Receiver) as server:
         thread = Thread(target=server.serve_forever)
         thread.start()
-        server.received = received
+        server.wait_for = wait_for
         server.url = f"http://{LOOPBACK}:{server.server_port}"
         yield server
         server.shutdown()
@@ -82,9 +92,8 @@ def test_it_notifies_with_the_secret(start_registry, registry_binary, receiver):
     image = images.oci_image()
 
     oci_push(image, registry.address, "team/app", "1")
-    registry.stop()  # which first sends what is waiting
+    headers, event = receiver.wait_for(lambda event: event["target"].get("tag") == "1")
 
-    headers, event = next(entry for entry in receiver.received if entry[1]["target"].get("tag") == "1")
     assert headers["Authorization"] == "Bearer s3cret"
     assert (event["action"], event["target"]["digest"]) == ("push", image.digest)
     assert event["request"]["host"] == registry.address
@@ -151,7 +160,6 @@ def test_skopeo_deletes(start_registry, registry_binary, skopeo, tmp_path):
 def test_images_are_the_same_at_every_run():
     assert images.oci_index().digest == images.oci_index().digest
     assert images.docker_image("one").digest != images.docker_image("two").digest
-    assert images.docker_image().digest == "sha256:fixed"
 
 
 def test_a_stopped_server_is_gone(start_registry, registry_binary):
