@@ -47,7 +47,7 @@ def receiver():
     def wait_for(wanted):
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:
-            for headers, event in list(received):
+            for headers, event in received[:]:
                 if wanted(event):
                     return headers, event
             time.sleep(0.02)
