@@ -1,9 +1,7 @@
 """A real registry: distribution 2.8 (Debian's) or 3.x, with or without token authentication and notifications."""
 
 import os
-import re
 import shutil
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -13,6 +11,7 @@ from typing import Any
 import httpx
 import yaml
 
+from portus.cli.tools import registry_version
 from portus.tests.servers.ports import LOOPBACK, free_port
 from portus.tests.servers.process import Process
 
@@ -40,18 +39,8 @@ def find_registry_binary(series: str) -> RegistryBinary | None:
     places = [*on_path, TOOLS / "registry-2/docker-registry", TOOLS / "registry-3/registry"]
     if series == "3.x" and os.environ.get("REGISTRY3"):
         places = [Path(os.environ["REGISTRY3"])]
-    found = [RegistryBinary(place, version) for place in places if (version := _version(place))]
+    found = [RegistryBinary(place, version) for place in places if (version := registry_version(place))]
     return next((binary for binary in found if binary.major == int(series[0])), None)
-
-
-def _version(program: Path) -> str | None:
-    """What `registry --version` says; None when it cannot be run or is another program of that name."""
-    try:
-        done = subprocess.run([program, "--version"], check=False, capture_output=True, text=True, timeout=20)
-    except OSError:
-        return None
-    match = re.search(r"distribution\S* v?(\d+\.\d+\.\d+)", done.stdout)
-    return match and match[1]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""The `portus` command."""
