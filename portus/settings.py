@@ -50,6 +50,8 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "portus.web.middleware.trusted_proxies",
+    "portus.web.middleware.path_prefix",
+    "portus.web.middleware.sane_requests",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",

@@ -1,0 +1,77 @@
+"""Answers to requests that failed: a page for people, JSON where programs ask."""
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.template.loader import render_to_string
+
+logger = logging.getLogger(__name__)
+
+# Below these paths the clients are programs.
+PROGRAM_PATHS = ("/api/", "/v2/", "/auth/")
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    title: str
+    text: str
+    code: str  # as registries name their errors; container clients print it
+
+
+WORDS = {
+    400: Words("Bad request", "We cannot make sense of this request.", "BAD_REQUEST"),
+    403: Words("Not allowed", "You do not have the right to do this.", "DENIED"),
+    404: Words(
+        "Page not found",
+        "There is no such page, or it is not open to you.",
+        "NOT_FOUND",
+    ),
+    405: Words("Not possible here", "This address does not know what to do with such a request.", "UNSUPPORTED"),
+    413: Words("Too much", "This request is larger than anything that we accept here.", "SIZE_INVALID"),
+    415: Words("Unknown encoding", "We read UTF-8 only.", "UNSUPPORTED"),
+    429: Words("Too many requests", "We are busy at the moment. Please try again in a few seconds.", "TOOMANYREQUESTS"),
+    500: Words(
+        "Something went wrong on our side",
+        "The error has been logged. If it happens again, tell the administrator when it happened.",
+        "UNKNOWN",
+    ),
+    503: Words("Not available", "We cannot answer at the moment. Please try again in a minute.", "UNAVAILABLE"),
+}
+SIGNED_OUT = "Your form has expired, perhaps because you signed in or out in another window. Go back, reload, try again."
+
+
+def answer(request: HttpRequest, status: int, *, text: str = "") -> HttpResponse:
+    """Say what `status` means, or `text` in its place, in the language of whoever asked."""
+    words = WORDS[status]
+    text = text or words.text
+    if request.path_info.startswith(PROGRAM_PATHS):
+        body = {"error": text, "errors": [{"code": words.code, "message": text, "detail": None}]}
+        return JsonResponse(body, status=status)
+    # Without the request, so that no session and no database is asked: they may be what failed.
+    context: dict[str, Any] = {"status": status, "title": words.title, "text": text}
+    return HttpResponse(render_to_string("web/error.html", context), status=status)
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    too_big = isinstance(exception, RequestDataTooBig | TooManyFieldsSent | TooManyFilesSent)
+    return answer(request, 413 if too_big else 400)
+
+
+def permission_denied(request: HttpRequest, _exception: Exception) -> HttpResponse:
+    return answer(request, 403)
+
+
+def page_not_found(request: HttpRequest, _exception: Exception) -> HttpResponse:
+    return answer(request, 404)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    return answer(request, 500)
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    logger.info("Form refused: %s", reason)
+    return answer(request, 403, text=SIGNED_OUT)
