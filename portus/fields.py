@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+DIGEST_LENGTH = 160  # characters; sha512 with its prefix takes 135
+
 # What is set and what is got: the type checker makes both optional for a nullable column.
 _Set = TypeVar("_Set")
 _Get = TypeVar("_Get")

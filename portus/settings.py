@@ -110,7 +110,7 @@ DATABASES = {
         "PASSWORD": _DATABASE.password,
         "HOST": _DATABASE.host,
         "PORT": _DATABASE.port or "",
-        "OPTIONS": _DATABASE_OPTIONS[_DATABASE.engine],
+        "OPTIONS": _DATABASE_OPTIONS[_DATABASE.engine] | _DATABASE.options,
         "CONN_MAX_AGE": None,
         "CONN_HEALTH_CHECKS": _DATABASE.engine != "sqlite",
         "TEST": {"CHARSET": "utf8mb4"} if _DATABASE.engine == "mariadb" else {},
@@ -120,6 +120,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 SILENCED_SYSTEM_CHECKS = [
     # Conditional constraints of allauth's e-mail table, which MariaDB does not have: e-mail is unique on our user.
     "models.W036",
+    "auth.W004",  # the unique column is the normalised form of the user name
 ]
 
 # Accounts

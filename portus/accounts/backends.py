@@ -8,7 +8,6 @@ sessions never pass through any of them.
 
 import base64
 import binascii
-import hashlib
 import hmac
 import os
 import secrets
@@ -27,14 +26,20 @@ from django.db import DatabaseError, connection
 from django.http import HttpRequest
 from django.utils import timezone
 
-from portus.accounts.models import ApplicationToken, SignInFailure, User, name_key
+from portus.accounts.models import (
+    LOCK_WINDOW,
+    LONGEST_PASSWORD,
+    ApplicationToken,
+    SignInFailure,
+    User,
+    name_key,
+    token_digest,
+)
 
 FAILURES_UNTIL_LOCK = 10
-LOCK_WINDOW = timedelta(minutes=10)
 VERDICT_SECONDS = 60
 TOUCH_SECONDS = 60  # how exact "last used" of an application token is
 LONGEST_NAME = 255  # characters, as the columns have them
-LONGEST_PASSWORD = 1024  # characters; nobody's is longer, so nothing that long is hashed
 RETRY_AFTER_SECONDS = 2
 BUSY_TIMEOUT_MS = 50  # how long "last used" waits for a busy SQLite before it is left for the next time
 
@@ -83,11 +88,6 @@ LEFT JOIN accounts_user u ON u.username_key = %s
 LEFT JOIN accounts_applicationtoken t
        ON t.user_id = u.id AND t.digest = %s AND (t.expires_at IS NULL OR t.expires_at > %s)
 """
-
-
-def token_digest(value: str) -> str:
-    """Return the form under which an application token is stored."""
-    return hashlib.sha256(value.encode()).hexdigest()
 
 
 def parse_basic(header: str) -> tuple[str, str] | None:

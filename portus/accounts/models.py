@@ -1,6 +1,7 @@
+import hashlib
 import re
 import unicodedata
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import ClassVar
 
 from django.conf import settings
@@ -15,6 +16,8 @@ from portus.activities.snapshot import Audience, Snapshot
 from portus.fields import ExactCharField
 
 TOKENS_PER_USER = 5
+LOCK_WINDOW = timedelta(minutes=10)
+LONGEST_PASSWORD = 128  # characters, as in Portus 2.4
 RESERVED_NAMES = frozenset({"portus"})  # shown as the actor of system work, and `sub` of our own registry tokens
 
 
@@ -74,7 +77,9 @@ class User(AbstractBaseUser):
     """A person or a bot. A bot has no password that opens anything, and no namespace of its own."""
 
     username = ExactCharField("user name", max_length=255, validators=[check_username])
-    username_key = ExactCharField(max_length=255, unique=True, editable=False)
+    username_key = ExactCharField(
+        max_length=255, unique=True, editable=False, error_messages={"unique": "This user name is taken."}
+    )
     email = ExactCharField("e-mail", max_length=254, unique=True, null=True, blank=True, validators=[check_email])
     display_name = ExactCharField(max_length=255, unique=True, null=True, blank=True)
     admin = models.BooleanField(default=False)
@@ -108,6 +113,15 @@ class User(AbstractBaseUser):
 
 
 Visitor = User | AnonymousUser
+
+
+class SignUpLock(models.Model):
+    """One row that is locked while it is decided who is the first user."""
+
+
+def token_digest(value: str) -> str:
+    """Return the form under which an application token is stored."""
+    return hashlib.sha256(value.encode()).hexdigest()
 
 
 class ApplicationTokenQuerySet(models.QuerySet["ApplicationToken"]):

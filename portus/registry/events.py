@@ -25,7 +25,8 @@ from django.views.decorators.http import require_POST
 
 from portus.accounts.models import RESERVED_NAMES, User
 from portus.background.queue import nudge
-from portus.registry.client import ManifestFacts, RegistryClient, RegistryError, describe
+from portus.registry.client import RegistryClient, RegistryError
+from portus.registry.manifests import ManifestFacts, describe
 from portus.registry.models import EventState, Registry, RegistryEvent
 from portus.repositories import operations as repositories
 from portus.repositories.operations import Pushed, Stale
@@ -110,7 +111,12 @@ def _host_needs_secret(event: Any) -> bool:
 def _host(event: Any) -> str:
     request = event.get("request") if isinstance(event, dict) else None
     host = request.get("host") if isinstance(request, dict) else None
-    return host[:255] if isinstance(host, str) else ""
+    return _storable(host)
+
+
+def _storable(text: Any) -> str:
+    """Return at most 255 characters that every database takes; "" for what is no text."""
+    return "".join(filter(str.isprintable, text[:255])) if isinstance(text, str) else ""
 
 
 def _rows(registry: Registry | None, events: list[Any]) -> list[RegistryEvent]:
@@ -165,9 +171,9 @@ def _problem(event: dict[str, Any]) -> str:
     if event.get("action") not in KNOWN_ACTIONS:
         return "The action is none that we know."
     repository = target.get("repository")
-    if not isinstance(repository, str) or not 0 < len(repository) <= 255 or "\0" in repository:
+    if not _is_text(repository) or not 0 < len(repository) <= 255:
         return "The repository's name is missing or too long."
-    if any(not isinstance(target.get(name, ""), str) for name in ("digest", "tag", "mediaType")):
+    if not all(_is_text(target.get(name, "")) for name in ("digest", "tag", "mediaType")):
         return "A field of the target is not text."
     if len(target.get("digest", "")) > 160 or len(target.get("tag", "")) > 128:
         return "The digest or the tag is too long."
@@ -177,6 +183,10 @@ def _problem(event: dict[str, Any]) -> str:
         if not target.get("digest"):
             return "A push without a digest."
     return ""
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and value.isprintable()
 
 
 def _quarantine_all(registry: Registry | None, body: bytes) -> list[RegistryEvent]:
@@ -190,8 +200,8 @@ def _quarantined(registry: Registry | None, host: str, text: str, why: str) -> R
         key=_key(registry, host, text),
         registry=registry,
         trusted=registry is not None,
-        host=host.replace("\0", ""),
-        data=text[:KEPT_OF_QUARANTINED].replace("\\u0000", ""),
+        host=host,
+        data=text[:KEPT_OF_QUARANTINED],
         state=EventState.QUARANTINED,
         error=why,
     )
@@ -285,9 +295,7 @@ def _claim_next() -> RegistryEvent | None:
             return None
         claim = f"{_worker_prefix()}:{secrets.token_hex(4)}"
         taken = RegistryEvent.objects.filter(pk=event.pk, state=event.state, claim=event.claim, due_at=event.due_at)
-        if taken.update(
-            state=EventState.WORKING, claim=claim, due_at=now + CLAIM, attempts=F("attempts") + 1
-        ):
+        if taken.update(state=EventState.WORKING, claim=claim, due_at=now + CLAIM, attempts=F("attempts") + 1):
             event.claim = claim
             event.attempts += 1
             return event
@@ -341,7 +349,7 @@ def _read(event: RegistryEvent) -> Notification:
         repository=event.repository,
         digest=target.get("digest", ""),
         tag=target.get("tag", ""),
-        actor=name[:255] if isinstance(name, str) else "",
+        actor=_storable(name),
         at=min(_moment(data.get("timestamp")) or event.received_at, timezone.now()),
         trusted=event.trusted,
     )
@@ -352,7 +360,8 @@ def _moment(text: Any) -> datetime | None:
         moment = datetime.fromisoformat(text)
     except (TypeError, ValueError):
         return None
-    return moment if moment.tzinfo else None
+    # A clock before the first registry was written is broken; the moment of receipt is nearer to the truth.
+    return moment if moment.tzinfo and moment.year > 2000 else None
 
 
 def _apply(
@@ -413,9 +422,8 @@ def _look(client: RegistryClient, said: Notification) -> Pushed | None:
 
 
 def _facts(client: RegistryClient, repository: str, digest: str) -> ManifestFacts | None:
-    if client.head_manifest(repository, digest) is None:
-        return None
-    return describe(client, repository, client.manifest(repository, digest))
+    stored = client.manifest(repository, digest)
+    return describe(client, repository, stored) if stored else None
 
 
 def _confirmed_gone(client: RegistryClient, said: Notification) -> bool:

@@ -38,9 +38,7 @@ class Registry(models.Model):
 
     name = ExactCharField(max_length=255, unique=True)
     hostname = ExactCharField(max_length=255, unique=True, validators=[check_hostname])
-    external_hostname = ExactCharField(
-        max_length=255, null=True, blank=True, unique=True, validators=[check_hostname]
-    )
+    external_hostname = ExactCharField(max_length=255, null=True, blank=True, unique=True, validators=[check_hostname])
     use_ssl = models.BooleanField()
     token_key_header = models.CharField(
         max_length=16, choices=TokenKeyHeader.choices, default=TokenKeyHeader.AUTOMATIC, blank=True

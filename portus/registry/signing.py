@@ -44,6 +44,7 @@ RENEW_BEFORE = timedelta(days=30)
 CLOCK_SLACK = timedelta(days=1)  # a registry whose clock is behind accepts a certificate that was just made
 SMALLEST_RSA_KEY = 2048  # bits
 LOOK_AGAIN_SECONDS = 1.0
+NOT_BEFORE_SLACK = 5  # seconds that our clock may be ahead of the registry's
 
 
 class SigningError(Exception):
@@ -123,13 +124,28 @@ class _Cache:
 _cache = _Cache()
 
 
-def sign(claims: Mapping[str, object], header: str = TokenKeyHeader.AUTOMATIC) -> str:
-    """Return `claims` as a signed token whose head names the key as `header` (a TokenKeyHeader) says.
+def claims(*, subject: str, audience: str, access: list[dict[str, object]] | None, seconds: int) -> dict[str, Any]:
+    """Return what a token says that is good for `seconds`. `access` is left out when it is None: a login."""
+    now = int(time.time())
+    said: dict[str, Any] = {
+        "iss": settings.PORTUS.machine_fqdn.value,
+        "sub": subject,
+        "aud": audience,
+        "iat": now,
+        "nbf": now - NOT_BEFORE_SLACK,
+        "exp": now + seconds,
+        "jti": secrets.token_hex(16),
+    }
+    return said if access is None else {**said, "access": access}
+
+
+def sign(said: Mapping[str, object], header: str = TokenKeyHeader.AUTOMATIC) -> str:
+    """Return the claims as a signed token whose head names the key as `header` (a TokenKeyHeader) says.
 
     `x5c` without a chain falls back to `libtrust`. Raises SigningError when there is no usable key.
     """
     keys = _cache.get()
-    content = keys.headers[header] + b"." + _base64url(json.dumps(claims, separators=(",", ":")).encode())
+    content = keys.headers[header] + b"." + _base64url(json.dumps(said, separators=(",", ":")).encode())
     # The two algorithms want each their own kind of key, which `_load` has put together.
     signature = keys.algorithm.sign(content, keys.private)  # type: ignore[arg-type]
     return (content + b"." + _base64url(signature)).decode()

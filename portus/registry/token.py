@@ -6,8 +6,6 @@ Sources: distribution's token authentication specification (`spec/auth/token`, `
 """
 
 import json
-import secrets
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -28,7 +26,6 @@ from portus.policy import Standing
 from portus.registry import signing
 from portus.teams.models import Role, Visibility
 
-NOT_BEFORE_SLACK = 5  # seconds that our clock may be ahead of the registry's
 MOST_SCOPES = 100
 JSON = "application/json; charset=utf-8"
 
@@ -98,7 +95,10 @@ def token(request: HttpRequest) -> HttpResponse:
     registry = rights(user, service, scopes)
     # A registry that we do not know gets a token that opens nothing.
     access = grant(user, registry, scopes) if registry else []
-    return answer(claims(user, service, access), registry)
+    said = signing.claims(
+        subject=user.username if user else "", audience=service, access=access, seconds=_life_seconds()
+    )
+    return answer(said, registry)
 
 
 @require_safe
@@ -240,23 +240,6 @@ def _granted(user: Account | None, registry: RegistryRights, scope: Scope) -> li
     return [action for action in scope.actions if action in ACTIONS and ACTIONS[action](standing)]
 
 
-def claims(user: Account | None, service: str, access: list[dict[str, object]] | None) -> dict[str, Any]:
-    """Return what the token says. `access` is left out where nothing was asked."""
-    now = int(time.time())
-    said: dict[str, Any] = {
-        "iss": settings.PORTUS.machine_fqdn.value,
-        "sub": user.username if user else "",
-        "aud": service,
-        "iat": now,
-        "nbf": now - NOT_BEFORE_SLACK,
-        "exp": now + _life_seconds(),
-        "jti": secrets.token_hex(16),
-    }
-    if access is not None:
-        said["access"] = access
-    return said
-
-
 def answer(said: dict[str, Any], registry: RegistryRights | None) -> HttpResponse:
     """Sign the claims; the token stands in the answer under the names that both generations of clients read."""
     signed = signing.sign(said, registry.key_header if registry else "")
@@ -285,6 +268,4 @@ def _unauthorized(message: str) -> HttpResponse:
 def _error(status: int, code: str, message: str) -> HttpResponse:
     """Say it twice: `error` is what Portus 2.4 answered, `errors` is what container clients print."""
     body = {"error": message, "errors": [{"code": code, "message": message, "detail": None}]}
-    return HttpResponse(
-        json.dumps(body), status=status, content_type=JSON, headers={"Cache-Control": "no-store"}
-    )
+    return HttpResponse(json.dumps(body), status=status, content_type=JSON, headers={"Cache-Control": "no-store"})

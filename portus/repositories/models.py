@@ -5,9 +5,7 @@ from django.db import models
 from django.utils import timezone
 
 from portus.activities.snapshot import Snapshot
-from portus.fields import ExactCharField
-
-DIGEST_LENGTH = 160  # sha512 with its prefix takes 135
+from portus.fields import DIGEST_LENGTH, ExactCharField
 
 # `sha256-<hex>` of the OCI referrers fallback, `sha256-<hex>.sig` and the like of cosign.
 ATTACHMENT_NAME = re.compile(r"sha(256-[0-9a-f]{64}|512-[0-9a-f]{128})(\.[a-z0-9]+)?")
@@ -67,9 +65,7 @@ class Manifest(models.Model):
     # Bytes as stored in the registry, compressed: configuration and layers; of an index the sum of its children.
     size = models.BigIntegerField(null=True)
     platforms = models.JSONField(default=list)  # ["linux/amd64", "linux/arm64/v8"]
-    author = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="manifests"
-    )
+    author = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="manifests")
     author_name = models.CharField(max_length=255, blank=True)
     pushed_at = models.DateTimeField()
     pulled_at = models.DateTimeField(null=True)

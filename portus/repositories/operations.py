@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from portus.accounts.models import User
 from portus.activities.operations import record
-from portus.registry.client import ManifestFacts
+from portus.registry.manifests import ManifestFacts
 from portus.registry.models import Registry
 from portus.repositories.models import IndexEntry, Manifest, Repository, Tag, is_attachment
 from portus.teams.models import Namespace, Visibility
@@ -36,9 +36,7 @@ class Pushed:
 def find(registry: Registry, full_name: str) -> Repository | None:
     """Return the repository that the registry calls `full_name`."""
     namespace, name = split_name(full_name)
-    found = Repository.objects.select_related("namespace__registry").filter(
-        namespace__registry=registry, name=name
-    )
+    found = Repository.objects.select_related("namespace__registry").filter(namespace__registry=registry, name=name)
     return found.filter(_is(namespace)).first()
 
 
@@ -191,7 +189,11 @@ def _keep_manifest(
     if made:
         IndexEntry.objects.bulk_create(
             IndexEntry(
-                index=manifest, digest=child.digest, media_type=child.media_type, platform=child.platform, size=child.size
+                index=manifest,
+                digest=child.digest,
+                media_type=child.media_type,
+                platform=child.platform,
+                size=child.size,
             )
             for child in {child.digest: child for child in facts.children}.values()
         )

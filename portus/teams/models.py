@@ -107,9 +107,7 @@ class Namespace(models.Model):
                 violation_error_message="Name has already been taken",
             ),
             models.UniqueConstraint(fields=["registry", "global_marker"], name="one_global_namespace_per_registry"),
-            models.UniqueConstraint(
-                fields=["registry", "personal_owner"], name="one_personal_namespace_per_registry"
-            ),
+            models.UniqueConstraint(fields=["registry", "personal_owner"], name="one_personal_namespace_per_registry"),
             models.CheckConstraint(
                 condition=Q(global_marker=None) | (Q(global_marker=True) & ~Q(visibility=Visibility.PRIVATE)),
                 name="global_namespace_not_private",

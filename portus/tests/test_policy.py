@@ -41,11 +41,11 @@ PULL = [
 
 
 def cells(rows):
-    for *names, letters in rows:
-        for who, letter in zip(WHO, letters, strict=True):
-            yield pytest.param(
-                *names, who, letter == "Y", id="-".join(str(getattr(n, "name", n)) for n in (*names, who))
-            )
+    return [
+        pytest.param(*names, who, letter == "Y", id="-".join(str(getattr(n, "name", n)) for n in (*names, who)))
+        for *names, letters in rows
+        for who, letter in zip(WHO, letters, strict=True)
+    ]
 
 
 @pytest.mark.parametrize(("kind", "visibility", "who", "allowed"), cells(PULL))

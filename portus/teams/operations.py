@@ -1,0 +1,149 @@
+"""What happens to teams, their members and their namespaces."""
+
+import re
+from collections.abc import Callable
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+
+from portus.accounts.models import User
+from portus.activities.operations import record
+from portus.registry.models import Registry
+from portus.teams.models import Membership, Namespace, Role, Team, Visibility
+
+LONGEST_NAME = 255
+
+
+# Teams
+
+
+@transaction.atomic
+def create_team(*, name: str, description: str = "", owner: User, actor: User) -> Team:
+    """Create a team with its first owner; raise ValidationError for a name that is blank or taken."""
+    team = Team(name=name, description=description)
+    team.full_clean()
+    team.save()
+    Membership.objects.create(team=team, user=owner, role=Role.OWNER)
+    record("team.create", team, actor=actor, team=team.name)
+    return team
+
+
+@transaction.atomic
+def add_member(team: Team, user: User, role: Role, *, actor: User) -> Membership:
+    """Add a member; an administrator is always an owner. Raises ValidationError for a hidden team and a second time."""
+    if team.hidden:
+        raise ValidationError("This team has no members to manage.", code="hidden")
+    membership = Membership(team=team, user=user, role=Role.OWNER if user.admin else role)
+    membership.full_clean()
+    membership.save()
+    record(
+        "team.add_member", team, user,
+        actor=actor, team=team.name, team_user=user.username, role=Role(membership.role).label,
+    )  # fmt: skip
+    return membership
+
+
+# Namespaces
+
+
+@transaction.atomic
+def create_namespace(*, name: str, team: Team, registry: Registry, description: str = "", actor: User) -> Namespace:
+    """Create a private namespace of a team; raise ValidationError for a wrong or taken name and for a hidden team."""
+    if team.hidden:
+        raise ValidationError({"team": "This team takes no further namespaces."}, code="hidden")
+    namespace = Namespace(name=name, team=team, registry=registry, description=description)
+    namespace.full_clean()
+    namespace.save()
+    record("namespace.create", namespace, actor=actor, team=team.name)
+    return namespace
+
+
+@transaction.atomic
+def change_visibility(namespace: Namespace, visibility: Visibility, *, actor: User) -> bool:
+    """Set who may pull besides the members; return whether anything changed. The global namespace is never private."""
+    if namespace.visibility == visibility:
+        return False
+    namespace.visibility = visibility
+    namespace.full_clean()
+    namespace.save(update_fields=["visibility", "updated_at"])
+    record("namespace.change_visibility", namespace, actor=actor, visibility=visibility.label)
+    return True
+
+
+@transaction.atomic
+def create_personal_namespace(user: User, registry: Registry) -> Namespace | None:
+    """Give a person a private namespace with a hidden team of her own in a registry, once; a bot gets none.
+
+    Raises ValidationError when no namespace name can be made of the user name.
+    """
+    if user.bot or Namespace.objects.filter(registry=registry, personal_owner=user).exists():
+        return None
+    namespace = Namespace.objects.create(
+        name=_free_name(namespace_name_for(user.username), _names_in(registry)),
+        registry=registry,
+        team=_hidden_team(user.username, [user], f"The team of {user.username}'s personal namespace."),
+        personal_owner=user,
+        visibility=Visibility.PRIVATE,
+        description=f"The personal namespace of {user.username}.",
+    )
+    record("namespace.create", namespace, actor=user)
+    return namespace
+
+
+@transaction.atomic
+def create_global_namespace(registry: Registry) -> Namespace:
+    """Create the public namespace of all repositories without a prefix, owned by the administrators' hidden team."""
+    number = Registry.objects.count()
+    team = _hidden_team(
+        f"portus_global_team_{number}", list(User.objects.admins()), f"Administrators of {registry.name}."
+    )
+    return Namespace.objects.create(
+        name=_free_name(f"portus_global_namespace_{number}", _names_in(registry)),
+        registry=registry,
+        team=team,
+        global_marker=True,
+        visibility=Visibility.PUBLIC,
+        description=f"Repositories of {registry.name} that have no namespace in front of their name.",
+    )
+
+
+def join_global_teams(admin: User) -> None:
+    """Make an administrator an owner of the teams that have the global namespaces."""
+    for team in Team.objects.filter(namespaces__global_marker=True).distinct():
+        Membership.objects.update_or_create(team=team, user=admin, defaults={"role": Role.OWNER})
+
+
+def namespace_name_for(username: str) -> str:
+    """Return the namespace name nearest to a user name; raise ValidationError when nothing usable is left of it.
+
+    Portus 2.4 made a hyphen an underscore and let backslashes through by a slip; neither happens here.
+    """
+    name = re.sub(r"[^a-z0-9._-]", "_", username.lower())
+    name = re.sub(r"[._-]{2,}", "_", name).strip("._-")[:LONGEST_NAME].rstrip("._-")
+    if not name:
+        raise ValidationError(
+            {"username": ValidationError("No namespace name can be made of this name: use letters a-z or digits.",
+                                         code="no_namespace")}
+        )  # fmt: skip
+    return name
+
+
+def _names_in(registry: Registry) -> Callable[[str], bool]:
+    return lambda name: Namespace.objects.filter(registry=registry, name=name).exists()
+
+
+def _hidden_team(name: str, owners: list[User], description: str) -> Team:
+    free = _free_name(name, lambda candidate: Team.objects.filter(name=candidate).exists())
+    team = Team.objects.create(name=free, hidden=True, description=description)
+    Membership.objects.bulk_create(Membership(team=team, user=owner, role=Role.OWNER) for owner in owners)
+    return team
+
+
+def _free_name(wanted: str, is_taken: Callable[[str], bool]) -> str:
+    """Return `wanted`, or with the first number behind it that makes it free."""
+    name, number = wanted, 0
+    while is_taken(name):
+        suffix = str(number)
+        name = wanted[: LONGEST_NAME - len(suffix)].rstrip("._-") + suffix
+        number += 1
+    return name
