@@ -42,6 +42,8 @@ from portus.tests.servers.postgresql import RunningPostgresql, find_postgresql, 
 from portus.tests.servers.registry import RegistryBinary, RunningRegistry
 from portus.tests.servers.skopeo import Skopeo
 
+pytest_plugins = ["portus.testing"]
+
 CHROMIUM = "/usr/bin/chromium"
 MARKERS = {
     "registry": {"registry_binary", "start_registry", "skopeo", "skopeo_for", "start_portus"},

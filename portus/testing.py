@@ -11,10 +11,12 @@ import itertools
 from collections.abc import Callable
 from datetime import datetime
 from functools import lru_cache
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.hashers import make_password
 from django.core.cache import cache
 from django.utils import timezone
@@ -33,13 +35,17 @@ PASSWORD = "a password of tests"
 REGISTRY_HOST = "registry.test:5000"
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 
+STATIC_ROOT = Path(settings.STATIC_ROOT)
+
 _numbers = itertools.count(1)
 _hash = lru_cache(make_password)  # hashing is slow on purpose; one hash serves everybody
 
 
 @pytest.fixture(scope="session", autouse=True)
-def signing_keys() -> None:
+def prepared_data() -> None:
+    """What `portus up` prepares before a web process starts: keys, and a folder for static files."""
     make_keys(keys_folder())
+    STATIC_ROOT.mkdir(exist_ok=True)
 
 
 @pytest.fixture(autouse=True)
@@ -55,7 +61,7 @@ def password() -> str:
 
 
 @pytest.fixture
-def configure(settings: Any) -> Callable[..., None]:
+def configure(settings: Any) -> Callable[..., None]:  # the fixture of pytest-django, which puts everything back
     def set_options(**options: object) -> None:
         for key, value in options.items():
             settings.PORTUS = _with(settings.PORTUS, key.split("."), value)

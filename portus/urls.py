@@ -2,6 +2,7 @@
 
 from django.urls import include, path
 
+from portus.api import api
 from portus.registry import events, token
 
 handler400 = "portus.web.errors.bad_request"
@@ -11,10 +12,14 @@ handler500 = "portus.web.errors.server_error"
 
 urlpatterns = [
     path("v2/token", token.token, name="token"),
+    path("v2/token.json", token.token),
     path("auth/token", token.token),
     path("v2/", token.ping, name="ping"),
+    path("v2", token.ping),
     path("v2/jwks.json", token.jwks, name="jwks"),
     path("v2/webhooks/events", events.receive, name="events"),
+    path("v2/webhooks/events.json", events.receive),
+    path("api/", api.urls),
     path("users/", include("portus.accounts.urls")),
     path("", include("portus.repositories.urls")),
     path("", include("portus.web.urls")),

@@ -136,7 +136,7 @@ class ApplicationToken(models.Model):
     application = ExactCharField("application", max_length=255)
     digest = ExactCharField(max_length=64, unique=True)
     created_at = models.DateTimeField(default=timezone.now)
-    last_used_at = models.DateTimeField(null=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
     expires_at = models.DateTimeField(null=True, blank=True)
 
     objects = ApplicationTokenQuerySet.as_manager()

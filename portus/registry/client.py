@@ -9,7 +9,9 @@ import re
 import socket
 import ssl
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import Any
 
@@ -45,10 +47,11 @@ class RegistryError(Exception):
 
 @dataclass(frozen=True)
 class Challenge:
-    """Where a registry sends its clients for tokens. Both are empty when it asks for none."""
+    """Where a registry sends its clients for tokens; realm and service are empty when it asks for none."""
 
     realm: str = ""
     service: str = ""
+    answered_at: datetime | None = field(default=None, compare=False)  # by the registry's clock, to the second
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ class RegistryClient:
         response = self._send("GET", "/v2/", {})
         if response.status_code not in {200, 401} or not _is_registry(response):
             return None
-        return _challenge(response)
+        return replace(_challenge(response), answered_at=_date(response))
 
     def check_token(self) -> None:
         """Return when the registry takes our tokens."""
@@ -265,6 +268,14 @@ def _challenge(response: httpx.Response) -> Challenge:
         return Challenge()
     said = dict(re.findall(r'(\w+)\s*=\s*"([^"]*)"', parameters))
     return Challenge(said.get("realm", ""), said.get("service", ""))
+
+
+def _date(response: httpx.Response) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(response.headers.get("Date", ""))
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _codes(response: httpx.Response) -> set[str]:

@@ -6,7 +6,7 @@ from django.db import transaction
 
 from portus.accounts.models import User
 from portus.activities.operations import record
-from portus.registry.models import Registry
+from portus.registry.models import Registry, TokenKeyHeader
 from portus.teams.operations import create_global_namespace, create_personal_namespace
 
 
@@ -50,6 +50,29 @@ def set_notification_secret(registry: Registry, secret: str, *, actor: User | No
     registry.full_clean()
     registry.save(update_fields=["notification_secret_digest", "updated_at"])
     record("registry.change_secret", registry, actor=actor)
+
+
+@transaction.atomic
+def rename_host(registry: Registry, hostname: str, external_hostname: str | None, *, actor: User | None) -> None:
+    """Give a registry that moved its new address; its repositories stay, and so do the rights in them.
+
+    Raises ValidationError for a name that is none, or another registry's.
+    """
+    before = registry.hostname
+    registry.hostname, registry.external_hostname = hostname, external_hostname or None
+    registry.full_clean()
+    registry.save(update_fields=["hostname", "external_hostname", "updated_at"])
+    record("registry.change_hostname", registry, actor=actor, old=before, new=hostname)
+
+
+@transaction.atomic
+def set_token_key_header(registry: Registry, header: TokenKeyHeader, *, actor: User | None) -> None:
+    """Set how tokens for this registry name the key that signed them."""
+    if registry.token_key_header == header:
+        return
+    registry.token_key_header = header
+    registry.save(update_fields=["token_key_header", "updated_at"])
+    record("registry.change_token_key_header", registry, actor=actor, header=str(header))
 
 
 def secret_digest(secret: str) -> str:

@@ -85,12 +85,12 @@ class Namespace(models.Model):
 
     name = ExactCharField(max_length=255, validators=[check_namespace_name])
     registry = models.ForeignKey("registry.Registry", on_delete=models.PROTECT, related_name="namespaces")
-    team = models.ForeignKey(Team, null=True, on_delete=models.PROTECT, related_name="namespaces")
+    team = models.ForeignKey(Team, null=True, blank=True, on_delete=models.PROTECT, related_name="namespaces")
     visibility = models.IntegerField(choices=Visibility.choices, default=Visibility.PRIVATE)
     description = models.TextField(blank=True)
     # True or NULL, never False: a unique constraint over a nullable column is the one kind of
     # "at most one per registry" that all three databases know.
-    global_marker = models.BooleanField(null=True, default=None)
+    global_marker = models.BooleanField(null=True, blank=True, default=None)
     personal_owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="personal_namespaces"
     )
