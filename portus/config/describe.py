@@ -7,7 +7,6 @@ from typing import Any
 from pydantic import BaseModel, SecretStr
 
 from portus.config.load import Loaded
-from portus.config.options import Options
 
 MASK = "********"
 
@@ -24,7 +23,7 @@ def describe(loaded: Loaded) -> list[Row]:
     return list(_rows(loaded.options, "", loaded))
 
 
-def _rows(section: BaseModel, prefix: str, loaded: Loaded) -> "list[Row]":
+def _rows(section: BaseModel, prefix: str, loaded: Loaded) -> list[Row]:
     rows: list[Row] = []
     for name, info in type(section).model_fields.items():
         key = prefix + (info.alias or name)
@@ -32,7 +31,7 @@ def _rows(section: BaseModel, prefix: str, loaded: Loaded) -> "list[Row]":
         if isinstance(value, BaseModel):
             rows += _rows(value, f"{key}.", loaded)
         else:
-            rows.append(Row(key, _shown(key, value), _origin(key, value, loaded)))
+            rows.append(Row(key, _shown(key, value), loaded.origins.get(key, "default")))
     return rows
 
 
@@ -48,14 +47,3 @@ def _shown(key: str, value: Any) -> str:
     if isinstance(value, Enum):
         return str(value.value)
     return "" if value is None else str(value)
-
-
-def _origin(key: str, value: Any, loaded: Loaded) -> str:
-    if key in loaded.origins:
-        return loaded.origins[key]
-    if key.startswith("runtime."):
-        section: Any = Options().runtime
-        for name in key.split(".")[1:]:
-            section = getattr(section, name)
-        return "default" if section == value else "environment"
-    return "default"

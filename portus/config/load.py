@@ -4,22 +4,36 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 
+from portus.config.database import read_database
 from portus.config.options import Options
-from portus.config.sources import Collected, ConfigurationError, local_file, read_environment, read_file
+from portus.config.sources import (
+    LEAVES,
+    Collected,
+    ConfigurationError,
+    Environment,
+    is_secret,
+    local_file,
+    read_environment,
+    read_file,
+    reason,
+)
 
 LOG_LEVELS = {
     "debug": "debug", "info": "info", "warn": "warning", "warning": "warning", "error": "error",
     "fatal": "critical", "critical": "critical", "unknown": "critical",
 }  # fmt: skip
-ENGINES = {
-    "mysql2": "mariadb", "mysql": "mariadb", "mariadb": "mariadb", "postgresql": "postgresql",
-    "postgres": "postgresql", "sqlite": "sqlite", "sqlite3": "sqlite",
-}  # fmt: skip
+MESSAGES = {
+    "string_type": "must be a text",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+    "enum": "must be {expected}",
+    "literal_error": "must be {expected}",
+}
 
 
 @dataclass(frozen=True)
@@ -34,40 +48,22 @@ class Loaded:
 def load(environ: Mapping[str, str]) -> Loaded:
     """Return the effective configuration; raise ConfigurationError with every mistake at once."""
     found = Collected()
-    variables = read_environment(environ, found)
-    data = Path(variables.get("PORTUS_DATA") or "data").absolute()
-    path = local_file(variables, data, found)
+    environment = read_environment(environ, found)
+    data = Path(environment.get("PORTUS_DATA") or "data").absolute()
+    path = local_file(environment, data, found)
     if path:
         from_file = Collected()
         read_file(path, from_file)
         found.values = {**from_file.values, **found.values}
         found.origins = {**from_file.origins, **found.origins}
         found.problems += from_file.problems
-    _read_server_variables(variables, found)
-    found.put("runtime", _runtime(variables, data, found), "environment")
+    _read_runtime(environment, data, found)
     options = _validated(found)
+    if options:
+        options = _completed(options, found)
     if found.problems or options is None:
         raise ConfigurationError(sorted(set(found.problems)))
-    origins = {key: origin for key, origin in found.origins.items() if key != "runtime"}
-    return Loaded(_completed(options), origins, tuple(found.notices))
-
-
-def _read_server_variables(variables: Mapping[str, str], found: Collected) -> None:
-    """Read what has a name of its own besides the option's, Portus 2.4's names for its web server among them."""
-    host, _, port = variables.get("PORTUS_PUMA_HOST", "").rpartition(":")
-    workers = variables.get("PORTUS_PUMA_WORKERS", "")
-    for key, name, value in (
-        ("web.workers", "PORTUS_PUMA_WORKERS", "1" if workers == "0" else workers),  # 0 was "no further process"
-        ("web.threads", "PORTUS_PUMA_MAX_THREADS", variables.get("PORTUS_PUMA_MAX_THREADS")),
-        ("web.tls_key", "PORTUS_PUMA_TLS_KEY", variables.get("PORTUS_PUMA_TLS_KEY")),
-        ("web.tls_certificate", "PORTUS_PUMA_TLS_CERT", variables.get("PORTUS_PUMA_TLS_CERT")),
-        ("web.bind", "PORTUS_PUMA_HOST", host),
-        ("web.port", "PORTUS_PUMA_HOST", port if host else ""),
-        ("web.bind", "PORTUS_BIND", variables.get("PORTUS_BIND")),
-        ("web.port", "PORTUS_PORT", variables.get("PORTUS_PORT")),
-    ):  # fmt: skip
-        if value and not value.startswith("tcp://"):
-            found.put(key, value, name)
+    return Loaded(options, found.origins, tuple(found.notices))
 
 
 def _validated(found: Collected) -> Options | None:
@@ -92,135 +88,129 @@ def _nested(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _sentence(problem: Any, found: Collected) -> str:
     location = [str(part) for part in problem["loc"]]
-    key = ".".join(location)
-    while key and key not in found.origins:
+    while location and ".".join(location) not in found.values:
         location = location[:-1]
-        key = ".".join(location)
-    message = problem["msg"].removeprefix("Value error, ")
-    if problem["type"] in {"enum", "literal_error"}:
-        message = f"must be {problem['ctx']['expected']}"
+    key = ".".join(location)
+    message = MESSAGES.get(problem["type"], "").format(**problem.get("ctx", {}))
+    message = message or problem["msg"].removeprefix("Value error, ")
     if not message.startswith(("is ", "must ")):
         message = f"is wrong: {message}"
     origin = found.origins.get(key, "default")
-    if key == "runtime":
-        return f"The environment: {'.'.join(str(part) for part in problem['loc'][1:])} {message}."
-    return f"{key} (from {origin}) {message}."
+    subject = origin if key.startswith("runtime.") else f"{key} (from {origin})"
+    return f"{subject} {message}{_what_it_is(key, message, found)}."
 
 
-def _completed(options: Options) -> Options:
-    """Fill in what follows from other options."""
+def _what_it_is(key: str, message: str, found: Collected) -> str:
+    """Return the wrong value as the end of a sentence, unless the message says it all or nobody may see it."""
+    value = found.values[key]
+    if message == "is empty" or (key in LEAVES and is_secret(key)):
+        return ""
+    shown = repr(value) if isinstance(value, str) else f"a {type(value).__name__}"
+    shown = shown if len(shown) <= 60 else f"{shown[:60]}…"
+    return f", not {shown}" if message.startswith("must ") else f": {shown}"
+
+
+def _completed(options: Options, found: Collected) -> Options:
+    """Fill in what follows from other options, and look at what does not fit together."""
+    _check_pairs(options, found)
     changes: dict[str, Any] = {}
-    url = options.public_url or f"https://{options.machine_fqdn.value}{options.runtime.url_prefix}"
-    changes["public_url"] = url
-    prefix = options.runtime.url_prefix or urlsplit(url).path
-    if prefix != options.runtime.url_prefix:
+    prefix = options.runtime.url_prefix
+    if not options.public_url:
+        changes["public_url"] = f"https://{options.machine_fqdn.value}{prefix}"
+        found.origins["public_url"] = "machine_fqdn.value"
+    elif prefix != urlsplit(options.public_url).path:
+        if prefix:
+            origin = found.origins["public_url"]
+            found.problems.append(f"public_url (from {origin}) must end in {prefix}, as RAILS_RELATIVE_URL_ROOT says.")
+        prefix = urlsplit(options.public_url).path
         changes["runtime"] = options.runtime.model_copy(update={"url_prefix": prefix})
+        found.origins["runtime.url_prefix"] = "public_url"
     if options.pagination.limit is not None:
         changes["pagination"] = options.pagination.model_copy(update={"per_page": options.pagination.limit})
+        found.origins["pagination.per_page"] = "pagination.limit"
     return options.model_copy(update=changes)
 
 
-def _runtime(variables: Mapping[str, str], data: Path, found: Collected) -> dict[str, Any]:
-    """Return the group that only the environment sets."""
-    if variables.get("PORTUS_PASSWORD"):
-        found.notices.append("PORTUS_PASSWORD is no longer needed: there is no `portus` user any more.")
-    level = variables.get("PORTUS_LOG_LEVEL", "info").lower()
-    if level not in LOG_LEVELS:
-        found.problems.append(f"PORTUS_LOG_LEVEL must be one of {', '.join(LOG_LEVELS)}, not {level or 'empty'}.")
-    registry_port = variables.get("REGISTRY_PORT") or "5000"
-    return {
-        "data": data,
-        # Kubernetes again: a service called `registry` puts tcp://… there.
-        "registry_port": "5000" if registry_port.startswith("tcp://") else registry_port,
-        "secret_key_base": variables.get("PORTUS_SECRET_KEY_BASE") or _made_by_up(data),
-        "key_path": _file("PORTUS_KEY_PATH", variables, found),
-        "key_certificate_path": _file("PORTUS_KEY_CERTIFICATE_PATH", variables, found),
-        "log_level": LOG_LEVELS.get(level, "info"),
-        "time_zone": _time_zone(variables, found),
-        "url_prefix": _prefix(variables.get("RAILS_RELATIVE_URL_ROOT", "")),
-        **_init_registry(variables, found),
-        "database": _database(variables, data, found),
-    }
+def _check_pairs(options: Options, found: Collected) -> None:
+    web, runtime = options.web, options.runtime
+    if bool(web.tls_key) != bool(web.tls_certificate):
+        found.problems.append("web.tls_key and web.tls_certificate go together: one of them is missing.")
+    for key, path in (("web.tls_key", web.tls_key), ("web.tls_certificate", web.tls_certificate)):
+        _check_readable(f"{key} (from {found.origins.get(key)})", path, found)
+    if runtime.key_certificate_path and not runtime.key_path:
+        found.problems.append("PORTUS_KEY_CERTIFICATE_PATH is the certificate of PORTUS_KEY_PATH, which is missing.")
+    if bool(runtime.init_registry_hostname) != ("runtime.init_registry_use_ssl" in found.origins):
+        found.problems.append("PORTUS_INIT_REGISTRY_HOSTNAME and PORTUS_INIT_REGISTRY_USE_SSL go together.")
 
 
-def _made_by_up(data: Path) -> str:
+def _check_readable(subject: str, path: str, found: Collected) -> None:
+    if not path:
+        return
     try:
-        return (data / "secret_key_base").read_text(encoding="utf-8").strip()
-    except OSError:
-        return ""
-
-
-def _file(name: str, variables: Mapping[str, str], found: Collected) -> Path | None:
-    value = variables.get(name)
-    if not value:
-        return None
-    path = Path(value).absolute()
-    try:
-        path.read_bytes()
+        Path(path).read_bytes()
     except OSError as error:
-        found.problems.append(f"{name}: {value} cannot be read ({error.strerror}).")
-    return path
+        found.problems.append(f"{subject}: {path} cannot be read ({reason(error)}).")
 
 
-def _time_zone(variables: Mapping[str, str], found: Collected) -> str:
-    name = variables.get("TZ") or "UTC"
+def _read_runtime(environment: Environment, data: Path, found: Collected) -> None:
+    """Put the group that only the environment sets."""
+    found.values["runtime.data"] = data
+    if environment.get("PORTUS_DATA"):
+        found.origins["runtime.data"] = "PORTUS_DATA"
+    _read_secret_key_base(environment, data, found)
+    for key, name, read in (
+        ("registry_port", "REGISTRY_PORT", str),
+        ("key_path", "PORTUS_KEY_PATH", lambda path: Path(path).absolute()),
+        ("key_certificate_path", "PORTUS_KEY_CERTIFICATE_PATH", lambda path: Path(path).absolute()),
+        ("url_prefix", "RAILS_RELATIVE_URL_ROOT", _prefix),
+        ("init_registry_name", "PORTUS_INIT_REGISTRY_NAME", str),
+        ("init_registry_hostname", "PORTUS_INIT_REGISTRY_HOSTNAME", str.strip),
+        ("init_registry_use_ssl", "PORTUS_INIT_REGISTRY_USE_SSL", str),
+    ):
+        if environment.get(name):
+            found.put(f"runtime.{key}", read(environment.get(name)), name)
+    for name in ("PORTUS_KEY_PATH", "PORTUS_KEY_CERTIFICATE_PATH"):
+        _check_readable(name, environment.get(name), found)
+    _read_log_level(environment, found)
+    _read_time_zone(environment, found)
+    read_database(environment, data, found)
+    if environment.get("PORTUS_PASSWORD"):
+        found.notices.append("PORTUS_PASSWORD is no longer needed: there is no `portus` user any more.")
+
+
+def _read_secret_key_base(environment: Environment, data: Path, found: Collected) -> None:
+    """Put the operator's secret, else the one that `portus up` made."""
+    name, key = "PORTUS_SECRET_KEY_BASE", "runtime.secret_key_base"
+    made = data / "secret_key_base"
+    if environment.get(name):
+        found.put(key, environment.get(name), environment.origin(name))
+    elif made.is_file():
+        try:
+            found.put(key, made.read_text(encoding="utf-8").strip(), str(made))
+        except (OSError, UnicodeDecodeError) as error:
+            found.problems.append(f"{made} cannot be read ({reason(error)}).")
+
+
+def _read_log_level(environment: Environment, found: Collected) -> None:
+    level = environment.get("PORTUS_LOG_LEVEL").lower()
+    if level and level not in LOG_LEVELS:
+        found.problems.append(f"PORTUS_LOG_LEVEL must be one of {', '.join(LOG_LEVELS)}, not {level!r}.")
+    elif level:
+        found.put("runtime.log_level", LOG_LEVELS[level], "PORTUS_LOG_LEVEL")
+
+
+def _read_time_zone(environment: Environment, found: Collected) -> None:
+    name = environment.get("TZ")
+    if not name:
+        return
     try:
         ZoneInfo(name)
     except (KeyError, ValueError, OSError):
-        found.problems.append(f"TZ: there is no time zone {name}.")
-        return "UTC"
-    return name
+        found.problems.append(f"TZ: there is no time zone {name!r}.")
+    else:
+        found.put("runtime.time_zone", name, "TZ")
 
 
 def _prefix(value: str) -> str:
     path = value.strip("/")
     return f"/{path}" if path else ""
-
-
-def _init_registry(variables: Mapping[str, str], found: Collected) -> dict[str, Any]:
-    hostname = variables.get("PORTUS_INIT_REGISTRY_HOSTNAME", "").strip()
-    use_ssl = variables.get("PORTUS_INIT_REGISTRY_USE_SSL", "").strip().lower()
-    if bool(hostname) != bool(use_ssl):
-        found.problems.append("PORTUS_INIT_REGISTRY_HOSTNAME and PORTUS_INIT_REGISTRY_USE_SSL go together.")
-    if use_ssl and use_ssl not in {"true", "t", "1", "on", "yes", "y", "false", "f", "0", "off", "no", "n"}:
-        found.problems.append("PORTUS_INIT_REGISTRY_USE_SSL is neither true nor false.")
-    return {
-        "init_registry_name": variables.get("PORTUS_INIT_REGISTRY_NAME") or "registry",
-        "init_registry_hostname": hostname,
-        "init_registry_use_ssl": use_ssl in {"true", "t", "1", "on", "yes", "y"},
-    }
-
-
-def _database(variables: Mapping[str, str], data: Path, found: Collected) -> dict[str, Any]:
-    """Return the database, as Portus 2.4 put it together: DATABASE_URL over PORTUS_DB_*; SQLite when nothing is said."""
-    said = {
-        name: variables.get(f"PORTUS_DB_{name.upper()}", "")
-        for name in ("adapter", "host", "username", "password", "database", "port", "socket")
-    }
-    url = variables.get("DATABASE_URL", "")
-    if not url and not any(said.values()):
-        return {"engine": "sqlite", "name": str(data / "portus.sqlite3")}
-    adapter = said["adapter"] or "mysql2"
-    parts = urlsplit(url)
-    engine = ENGINES.get(parts.scheme if url else adapter)
-    if engine is None:
-        source = f"DATABASE_URL: {parts.scheme}" if url else f"PORTUS_DB_ADAPTER: {adapter}"
-        found.problems.append(f"{source} is none of mysql2, postgresql, sqlite3.")
-        return {}
-    try:
-        port = parts.port or int(said["port"] or 0) or None
-    except ValueError:
-        found.problems.append("The port of the database is not a number.")
-        port = None
-    path = unquote(parts.path)
-    if engine == "sqlite":
-        return {"engine": engine, "name": path or said["database"] or str(data / "portus.sqlite3")}
-    return {
-        "engine": engine,
-        "name": path.strip("/") or said["database"] or "portus_production",
-        "user": unquote(parts.username or "") or said["username"] or "root",
-        "password": unquote(parts.password or "") or said["password"],
-        "host": parts.hostname or said["host"] or "localhost",
-        "port": port,
-        "socket": said["socket"],
-    }

@@ -42,11 +42,17 @@ def _boolean(value: Any) -> Any:
 
 def _number(value: Any) -> Any:
     """Read `587`, and `587,` as 2.4's own files spell it."""
-    text = str(value).strip().rstrip(",").replace("_", "")
-    if isinstance(value, bool) or not re.fullmatch(r"[+-]?\d+", text):
+    text = re.sub("[,_]", "", str(value).strip())
+    if isinstance(value, bool) or not re.fullmatch(r"[+-]?[0-9]{1,18}", text):
         msg = "is not a whole number"
         raise ValueError(msg)
     return int(text)
+
+
+def _number_or_off(value: Any) -> Any:
+    """Read a number, or `false` as 2.4's operators switched an old option off."""
+    off = value is None or str(value).strip().lower() in FALSE - {"0"}
+    return None if off else _number(value)
 
 
 def _minutes(value: Any) -> Any:
@@ -57,11 +63,9 @@ def _minutes(value: Any) -> Any:
     return _number(value)
 
 
-def _text(value: Any) -> Any:
-    """Take numbers and booleans of a YAML file as what was typed; `0123` in the environment is text already."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value) if isinstance(value, int | float) else value
+def _word(value: Any) -> Any:
+    """Read one of a few words, in any case."""
+    return value.strip().lower() if isinstance(value, str) else value
 
 
 def _address(value: str) -> str:
@@ -88,17 +92,30 @@ def _pattern(value: str) -> str:
 
 
 def _web_address(value: str) -> str:
-    if value:
-        parts = urlsplit(value)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
-            msg = "is not an http(s) address"
-            raise ValueError(msg)
+    if value and not _is_web_address(value):
+        msg = "is not an http(s) address of host, port and path alone"
+        raise ValueError(msg)
     return value.rstrip("/")
 
 
-def _not_blank(value: str) -> str:
-    if not value.strip():
-        msg = "is empty"
+def _is_web_address(value: str) -> bool:
+    try:
+        parts = urlsplit(value)
+        parts.port  # noqa: B018  (raises when it is not a number)
+    except ValueError:
+        return False
+    plain = "@" not in parts.netloc and not parts.query and not parts.fragment and not re.search(r"\s", value)
+    return plain and parts.scheme in {"http", "https"} and bool(parts.hostname)
+
+
+def _with_scheme(value: Any) -> Any:
+    """Take `clair:6060` for http, as 2.4 did for the servers of scanners."""
+    return f"http://{value}" if isinstance(value, str) and value and "://" not in value else value
+
+
+def _host(value: str) -> str:
+    if not re.fullmatch(r"[^\s/@]+", value):
+        msg = "is not a host name (without https:// and path)" if value.strip() else "is empty"
         raise ValueError(msg)
     return value
 
@@ -114,11 +131,13 @@ def _networks(value: Any) -> Any:
 
 Flag = Annotated[bool, BeforeValidator(_boolean)]
 Number = Annotated[int, BeforeValidator(_number)]
-Text = Annotated[str, BeforeValidator(_text)]
+Word = BeforeValidator(_word)
+Text = str
 Address = Annotated[Text, AfterValidator(_address)]
 Pattern = Annotated[Text, AfterValidator(_pattern)]
 WebAddress = Annotated[Text, AfterValidator(_web_address)]
-Secret = Annotated[SecretStr, BeforeValidator(_text)]
+ScannerAddress = Annotated[Text, BeforeValidator(_with_scheme), AfterValidator(_web_address)]
+Secret = SecretStr
 Port = Annotated[Number, Field(ge=1, le=65535)]
 Seconds = Annotated[Number, Field(ge=1, le=86400)]
 
@@ -131,16 +150,21 @@ def secret(meaning: str) -> Any:
     return Field(default=SecretStr(""), description=meaning)
 
 
+def feature(default: "Section", meaning: str) -> Any:
+    """Return a section with `enabled`; the meaning is that of being on."""
+    return Field(default=default, description=meaning)
+
+
 class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True)
 
 
 class On(Section):
-    enabled: Flag = option(True, "On or off.")
+    enabled: Flag = True
 
 
 class Off(Section):
-    enabled: Flag = option(False, "On or off.")
+    enabled: Flag = False
 
 
 class Smtp(Section):
@@ -148,14 +172,16 @@ class Smtp(Section):
     address: Text = option("smtp.example.com", "Host of the SMTP server.")
     port: Port = option(587, "Port of the SMTP server.")
     domain: Text = option("example.com", "Name given in HELO.")
-    ssl_tls: Literal["", "ssl", "tls"] = option("", "`ssl` or `tls`: encrypted from the first byte.")
+    ssl_tls: Annotated[Literal["", "ssl", "tls"], Word] = option("", "`ssl` or `tls`: encrypted from the first byte.")
     enable_starttls_auto: Flag = option(False, "Encrypt when the server offers STARTTLS.")
-    openssl_verify_mode: Literal["none", "peer"] = option("none", "Whether the server's certificate is verified.")
+    openssl_verify_mode: Annotated[Literal["none", "peer"], Word] = option(
+        "none", "Whether the server's certificate is verified."
+    )
     ca_path: Text = option("", "Directory of CA certificates.")
     ca_file: Text = option("", "File of CA certificates.")
     user_name: Text = option("", "User name; without one there is no authentication.")
     password: Secret = secret("Password of that user.")
-    authentication: Literal["login", "plain", "cram_md5"] = option("login", "Kind of authentication.")
+    authentication: Annotated[Literal["login", "plain", "cram_md5"], Word] = option("login", "Kind of authentication.")
 
 
 class Email(Section):
@@ -187,7 +213,9 @@ class LdapEncryptionOptions(Section):
 
 class LdapEncryption(Section):
     # 2.4 took any unknown word for "no encryption" and sent passwords in the clear.
-    method: Literal["", "plain", "simple_tls", "start_tls", "starttls"] = option("", "How the connection is encrypted.")
+    method: Annotated[Literal["", "plain", "simple_tls", "start_tls", "starttls"], Word] = option(
+        "", "How the connection is encrypted."
+    )
     options: LdapEncryptionOptions = LdapEncryptionOptions()
 
 
@@ -204,7 +232,9 @@ class LdapGuessEmail(Section):
 
 class LdapGroupSync(Section):
     enabled: Flag = option(True, "Add members of LDAP groups to teams of the same name.")
-    default_role: Literal["viewer", "contributor", "owner"] = option("viewer", "Role of members added so.")
+    default_role: Annotated[Literal["viewer", "contributor", "owner"], Word] = option(
+        "viewer", "Role of members added so."
+    )
 
 
 class Ldap(Section):
@@ -273,17 +303,17 @@ class Bitbucket(Off):
 
 
 class Oauth(Section):
-    local_login: On = On()
-    google_oauth2: Google = Google()
-    open_id: OpenId = OpenId()
-    openid_connect: OpenIdConnect = OpenIdConnect()
-    github: Github = Github()
-    gitlab: Gitlab = Gitlab()
-    bitbucket: Bitbucket = Bitbucket()
+    local_login: On = feature(On(), "Sign-in with a name and a password of Portus.")
+    google_oauth2: Google = feature(Google(), "Sign-in with Google.")
+    open_id: OpenId = feature(OpenId(), "Sign-in with OpenID 2.0.")
+    openid_connect: OpenIdConnect = feature(OpenIdConnect(), "Sign-in with OpenID Connect.")
+    github: Github = feature(Github(), "Sign-in with GitHub.")
+    gitlab: Gitlab = feature(Gitlab(), "Sign-in with GitLab.")
+    bitbucket: Bitbucket = feature(Bitbucket(), "Sign-in with Bitbucket.")
 
 
 class MachineFqdn(Section):
-    value: Annotated[Text, AfterValidator(_not_blank)] = option(
+    value: Annotated[Text, AfterValidator(_host)] = option(
         "portus.test.lan", "Our name: the issuer of tokens, and the host in links unless public_url is set."
     )
 
@@ -312,28 +342,28 @@ class RegistryOptions(Section):
 
 
 class PushImages(Section):
-    policy: PushPolicy = option(PushPolicy.ALLOW_TEAMS, "Who may push besides administrators.")
+    policy: Annotated[PushPolicy, Word] = option(PushPolicy.ALLOW_TEAMS, "Who may push besides administrators.")
 
 
 class UserPermission(Section):
-    change_visibility: On = On()
-    create_team: On = On()
-    manage_team: On = On()
-    create_namespace: On = On()
-    manage_namespace: On = On()
-    create_webhook: On = On()
-    manage_webhook: On = On()
+    change_visibility: On = feature(On(), "Owners of a team change the visibility of its namespaces.")
+    create_team: On = feature(On(), "Users create teams.")
+    manage_team: On = feature(On(), "Owners change their team and its members.")
+    create_namespace: On = feature(On(), "Users create namespaces in which they may push.")
+    manage_namespace: On = feature(On(), "Owners change a namespace and its team.")
+    create_webhook: On = feature(On(), "Owners create and delete webhooks.")
+    manage_webhook: On = feature(On(), "Owners change webhooks, and switch them on and off.")
     push_images: PushImages = PushImages()
 
 
 class Clair(Section):
-    server: WebAddress = option("", "Address of Clair; empty: off.")
+    server: ScannerAddress = option("", "Address of Clair; empty: off.")
     health_port: Port = option(6061, "Port of its health check.")
     timeout: Seconds = option(900, "Seconds to wait for a scan.")
 
 
 class Zypper(Section):
-    server: WebAddress = option("", "Address of a zypper-docker server; empty: off.")
+    server: ScannerAddress = option("", "Address of a zypper-docker server; empty: off.")
 
 
 class Dummy(Section):
@@ -347,16 +377,20 @@ class Security(Section):
 
 
 class Sync(On):
-    strategy: SyncStrategy = option(SyncStrategy.INITIAL, "When the catalogue is compared with the registry.")
+    strategy: Annotated[SyncStrategy, Word] = option(
+        SyncStrategy.INITIAL, "When the catalogue is compared with the registry."
+    )
 
 
 class Background(Section):
-    registry: On = On()
-    sync: Sync = Sync()
+    registry: On = feature(On(), "What the registry reports is worked off.")
+    sync: Sync = feature(Sync(), "The catalogue is compared with the registry.")
 
 
 class Pagination(Section):
-    limit: Annotated[Number, Field(ge=1, le=100)] | None = option(None, "Older name of per_page.")
+    limit: Annotated[Annotated[int, Field(ge=1, le=100)] | None, BeforeValidator(_number_or_off)] = option(
+        None, "Older name of `per_page`, which it overrules."
+    )
     per_page: Annotated[Number, Field(ge=1, le=100)] = option(10, "Rows of a page.")
     before_after: Annotated[Number, Field(ge=0, le=20)] = option(2, "Links before and after the current page.")
 
@@ -382,8 +416,9 @@ class Database(Section):
     user: str = ""
     password: str = ""
     host: str = ""
-    port: int | None = None
+    port: Port | None = None
     socket: str = ""
+    options: dict[str, Any] = {}
 
 
 class Runtime(Section):
@@ -399,22 +434,22 @@ class Runtime(Section):
     url_prefix: str = ""
     init_registry_name: str = "registry"
     init_registry_hostname: str = ""
-    init_registry_use_ssl: bool = False
+    init_registry_use_ssl: Flag = False
     database: Database = Database()
 
 
 class Options(Section):
     email: Email = Email()
-    gravatar: On = On()
+    gravatar: On = feature(On(), "Pictures of users come from gravatar.com.")
     delete: Delete = Delete()
     ldap: Ldap = Ldap()
     oauth: Oauth = Oauth()
-    first_user_admin: On = On()
-    signup: On = On()
-    check_ssl_usage: On = On()
+    first_user_admin: On = feature(On(), "The first user becomes an administrator.")
+    signup: On = feature(On(), "People may sign up themselves.")
+    check_ssl_usage: On = feature(On(), "Pages are refused over plain HTTP when `public_url` is https.")
     machine_fqdn: MachineFqdn = MachineFqdn()
-    display_name: Off = Off()
-    anonymous_browsing: On = On()
+    display_name: Off = feature(Off(), "Users may have a name to be shown instead of the user name.")
+    anonymous_browsing: On = feature(On(), "Public repositories can be browsed without signing in.")
     registry: RegistryOptions = RegistryOptions()
     user_permission: UserPermission = UserPermission()
     security: Security = Security()
