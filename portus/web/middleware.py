@@ -14,7 +14,7 @@ Handler = Callable[[HttpRequest], HttpResponse]
 
 BIGGEST_BODY = 1024 * 1024  # bytes; the largest form or JSON document we know needs a few hundred
 # Notifications come in bigger batches, and their view bounds them itself: a registry that is refused tries for ever.
-UNBOUNDED_PATHS = frozenset({"/v2/webhooks/events"})
+UNBOUNDED_PATHS = frozenset({"/v2/webhooks/events", "/v2/webhooks/events.json"})
 
 FORWARDED = (
     "HTTP_X_FORWARDED_FOR",
