@@ -414,7 +414,7 @@ class Database(Section):
     engine: Literal["sqlite", "postgresql", "mariadb"] = "sqlite"
     name: str = ""
     user: str = ""
-    password: str = ""
+    password: str = Field(default="", repr=False)
     host: str = ""
     port: Port | None = None
     socket: str = ""
@@ -426,7 +426,7 @@ class Runtime(Section):
 
     data: Path = Path("data")
     registry_port: Port = 5000
-    secret_key_base: str = ""
+    secret_key_base: str = Field(default="", repr=False)
     key_path: Path | None = None
     key_certificate_path: Path | None = None
     log_level: Literal["debug", "info", "warning", "error", "critical"] = "info"
