@@ -70,7 +70,7 @@ def queue_of(name: str) -> Queue:
 def prepare() -> None:
     """Create the tables of the queues where they live in the database server."""
     for queue in (_events(), _slow()):
-        queue.huey.storage.create_tables()
+        queue.huey.storage.initialize_schema()
 
 
 # Made when first used, not when imported: the storages on a server connect at once.
