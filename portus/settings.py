@@ -180,6 +180,7 @@ CONTENT_SECURITY_POLICY = {
 
 STATIC_URL = "assets/"
 STATIC_ROOT = RUNTIME.data / "assets"
+WHITENOISE_USE_FINDERS = True  # what was never collected is served from the package, under its own name
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "portus.web.storage.StaticStorage"},

@@ -12,7 +12,7 @@ STYLESHEETS = tuple(
     f"css/{name}.css"
     for name in (
         "tokens", "base", "header", "menu", "button", "form", "notice", "panel", "table", "badge", "copy", "pager",
-        "tabs", "empty", "image",
+        "tabs", "search", "empty", "confirm", "image",
     )
 )  # fmt: skip
 

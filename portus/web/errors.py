@@ -2,16 +2,17 @@
 
 import logging
 from dataclasses import dataclass
-from typing import Any
 
 from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
 
+from portus.web.context import STYLESHEETS
+
 logger = logging.getLogger(__name__)
 
-# Below these paths the clients are programs.
-PROGRAM_PATHS = ("/api/", "/v2/", "/auth/")
+# Below these paths, and those of the API, the clients are programs.
+PROGRAM_PATHS = ("/v2", "/auth/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,19 +41,32 @@ WORDS = {
     ),
     503: Words("Not available", "We cannot answer at the moment. Please try again in a minute.", "UNAVAILABLE"),
 }
-SIGNED_OUT = "Your form has expired, perhaps because you signed in or out in another window. Go back, reload, try again."
+SIGNED_OUT = (
+    "Your form has expired, perhaps because you signed in or out in another window. Go back, reload, try again."
+)
 
 
 def answer(request: HttpRequest, status: int, *, text: str = "") -> HttpResponse:
     """Say what `status` means, or `text` in its place, in the language of whoever asked."""
     words = WORDS[status]
     text = text or words.text
+    if request.path_info.startswith("/api/"):
+        return JsonResponse({"message": text}, status=status)
     if request.path_info.startswith(PROGRAM_PATHS):
         body = {"error": text, "errors": [{"code": words.code, "message": text, "detail": None}]}
         return JsonResponse(body, status=status)
     # Without the request, so that no session and no database is asked: they may be what failed.
-    context: dict[str, Any] = {"status": status, "title": words.title, "text": text}
+    context = {"status": status, "title": words.title, "text": text, "stylesheets": STYLESHEETS}
     return HttpResponse(render_to_string("web/error.html", context), status=status)
+
+
+def explained(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    """Return `response`, with words where Django's decorators refuse a method without any."""
+    if response.status_code != 405 or response.content or request.method == "HEAD":
+        return response
+    answered = answer(request, 405)
+    answered["Allow"] = response["Allow"]
+    return answered
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -60,11 +74,11 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     return answer(request, 413 if too_big else 400)
 
 
-def permission_denied(request: HttpRequest, _exception: Exception) -> HttpResponse:
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001 - Django passes it by name
     return answer(request, 403)
 
 
-def page_not_found(request: HttpRequest, _exception: Exception) -> HttpResponse:
+def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001 - Django passes it by name
     return answer(request, 404)
 
 

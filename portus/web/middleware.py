@@ -32,6 +32,7 @@ def trusted_proxies(get_response: Handler) -> Handler:
     """Set address and scheme of the client from `X-Forwarded-*`, if and only if a trusted proxy says so.
 
     No such header is left afterwards: what comes later reads REMOTE_ADDR and the scheme, and cannot be told lies.
+    A proxy must drop `X_Forwarded_For` and the like, as nginx does unasked: under WSGI they arrive under the same name.
     """
 
     def middleware(request: HttpRequest) -> HttpResponse:
@@ -85,7 +86,7 @@ def path_prefix(get_response: Handler) -> Handler:
 
 
 def sane_requests(get_response: Handler) -> Handler:
-    """Refuse what no client of ours sends, before something further in stumbles over it."""
+    """Refuse what no client of ours sends, before something further in stumbles over it; leave no refusal unexplained."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         if _body_size(request) > BIGGEST_BODY and request.path_info not in UNBOUNDED_PATHS:
@@ -94,7 +95,7 @@ def sane_requests(get_response: Handler) -> Handler:
             raise BadRequest
         if (request.encoding or "utf-8").lower() not in {"utf-8", "utf8"}:
             return errors.answer(request, 415)
-        return get_response(request)
+        return errors.explained(request, get_response(request))
 
     return middleware
 
