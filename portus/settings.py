@@ -102,6 +102,12 @@ _DATABASE_OPTIONS: dict[str, dict[str, object]] = {
         **({"unix_socket": _DATABASE.socket} if _DATABASE.socket else {}),
     },
 }
+_TEST_OPTIONS: dict[str, dict[str, object]] = {
+    # A database in memory is shared between threads in a mode that refuses instead of waiting.
+    "sqlite": {"NAME": RUNTIME.data / "test.sqlite3"},
+    "postgresql": {},
+    "mariadb": {"CHARSET": "utf8mb4"},
+}
 DATABASES = {
     "default": {
         "ENGINE": _ENGINES[_DATABASE.engine],
@@ -113,7 +119,7 @@ DATABASES = {
         "OPTIONS": _DATABASE_OPTIONS[_DATABASE.engine] | _DATABASE.options,
         "CONN_MAX_AGE": None,
         "CONN_HEALTH_CHECKS": _DATABASE.engine != "sqlite",
-        "TEST": {"CHARSET": "utf8mb4"} if _DATABASE.engine == "mariadb" else {},
+        "TEST": _TEST_OPTIONS[_DATABASE.engine],
     }
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

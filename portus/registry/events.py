@@ -28,6 +28,7 @@ from portus.background.queue import nudge
 from portus.registry.client import RegistryClient, RegistryError
 from portus.registry.manifests import ManifestFacts, describe
 from portus.registry.models import EventState, Registry, RegistryEvent
+from portus.registry.operations import secret_digest
 from portus.repositories import operations as repositories
 from portus.repositories.operations import Pushed, Stale
 
@@ -36,6 +37,7 @@ logger = logging.getLogger(__name__)
 BIGGEST_BODY = 16 * 1024 * 1024  # bytes
 KEPT_OF_QUARANTINED = 64 * 1024  # bytes
 QUARANTINE_ROWS = 1000
+PURGED_AT_ONCE = 500
 DONE_KEPT = timedelta(days=7)  # so long an event that is sent again is known
 CLAIM = timedelta(minutes=5)  # well above the time-outs of all requests that one event takes
 FIRST_PAUSE = 2  # seconds; doubles with every failed attempt
@@ -83,8 +85,7 @@ def _by_secret(header: str) -> Registry | None:
     if not secret:
         return None
     # Looked up by its hash: the comparison tells nothing about the secret itself.
-    digest = hashlib.sha256(secret.encode()).hexdigest()
-    return Registry.objects.filter(notification_secret_digest=digest).first()
+    return Registry.objects.filter(notification_secret_digest=secret_digest(secret)).first()
 
 
 def _unknown_secret() -> HttpResponse:
@@ -97,6 +98,7 @@ def _parse(body: bytes) -> list[Any] | None:
         return None
     try:
         envelope = json.loads(body)
+        json.dumps(envelope)  # what is nested too deeply to be written again cannot be stored either
     except (ValueError, RecursionError):
         return None
     events = envelope.get("events") if isinstance(envelope, dict) else None
@@ -203,6 +205,7 @@ def _quarantined(registry: Registry | None, host: str, text: str, why: str) -> R
         host=host,
         data=text[:KEPT_OF_QUARANTINED],
         state=EventState.QUARANTINED,
+        due_at=None,
         error=why,
     )
 
@@ -251,7 +254,9 @@ def handle_due() -> int:
 
 def purge() -> None:
     """Forget events that were handled long ago, and all but the newest of the quarantined."""
-    RegistryEvent.objects.filter(state=EventState.DONE, finished_at__lt=timezone.now() - DONE_KEPT).delete()
+    old = RegistryEvent.objects.filter(state=EventState.DONE, finished_at__lt=timezone.now() - DONE_KEPT)
+    while batch := list(old.values_list("pk", flat=True)[:PURGED_AT_ONCE]):
+        RegistryEvent.objects.filter(pk__in=batch).delete()
     quarantined = RegistryEvent.objects.filter(state=EventState.QUARANTINED).order_by("-pk")
     oldest_kept = quarantined.values_list("pk", flat=True)[QUARANTINE_ROWS - 1 : QUARANTINE_ROWS].first()
     if oldest_kept is not None:
@@ -290,7 +295,7 @@ def _claim_next() -> RegistryEvent | None:
     """Take the oldest event that is due; nobody else gets it until the claim runs out."""
     while True:
         now = timezone.now()
-        event = RegistryEvent.objects.due(now).order_by("pk").first()
+        event = RegistryEvent.objects.due(now).order_by("due_at", "pk").first()
         if event is None:
             return None
         claim = f"{_worker_prefix()}:{secrets.token_hex(4)}"
@@ -304,7 +309,7 @@ def _claim_next() -> RegistryEvent | None:
 def _finish(event: RegistryEvent) -> None:
     """Mark the event as done, inside the transaction that did its work."""
     done = RegistryEvent.objects.filter(pk=event.pk, state=EventState.WORKING, claim=event.claim).update(
-        state=EventState.DONE, claim="", error="", finished_at=timezone.now()
+        state=EventState.DONE, due_at=None, claim="", error="", finished_at=timezone.now()
     )
     if not done:
         raise _ClaimLost
@@ -368,7 +373,7 @@ def _apply(
     event: RegistryEvent, registry: Registry, client: RegistryClient, said: Notification, revision: int | None
 ) -> None:
     if said.action == "delete":
-        gone = _confirmed_gone(client, said)
+        gone = _confirmed_gone(client, registry, said)
         with transaction.atomic():
             if gone:
                 author, name = _author(said)
@@ -426,9 +431,13 @@ def _facts(client: RegistryClient, repository: str, digest: str) -> ManifestFact
     return describe(client, repository, stored) if stored else None
 
 
-def _confirmed_gone(client: RegistryClient, said: Notification) -> bool:
+def _confirmed_gone(client: RegistryClient, registry: Registry, said: Notification) -> bool:
     """Return whether the registry confirms a deletion: of a manifest, of a tag, or of the whole repository."""
     reference = said.digest or said.tag
     if reference:
         return client.head_manifest(said.repository, reference) is None
-    return not client.has_repository(said.repository)
+    if client.has_repository(said.repository):
+        return False
+    # A repository without tags may still hold manifests that are pulled by digest.
+    known = repositories.digests_of(registry, said.repository)
+    return all(client.head_manifest(said.repository, digest) is None for digest in known)

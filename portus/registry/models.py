@@ -2,7 +2,6 @@ from datetime import datetime
 
 from django.core.exceptions import ValidationError
 from django.db import models
-from django.db.models import Q
 from django.utils import timezone
 
 from portus.activities.snapshot import Audience, Snapshot
@@ -80,9 +79,7 @@ class EventState(models.TextChoices):
 class RegistryEventQuerySet(models.QuerySet["RegistryEvent"]):
     def due(self, now: datetime) -> "RegistryEventQuerySet":
         """Events that somebody should handle now: never tried, due for another try, or left by a worker that died."""
-        waiting = Q(state__in=[EventState.NEW, EventState.FAILED], due_at__lte=now)
-        abandoned = Q(state=EventState.WORKING, due_at__lte=now)
-        return self.filter(waiting | abandoned)
+        return self.filter(due_at__lte=now)
 
 
 class RegistryEvent(models.Model):
@@ -96,8 +93,8 @@ class RegistryEvent(models.Model):
     repository = models.CharField(max_length=255, blank=True)
     data = models.TextField()  # the event as JSON; for a quarantined one the first 64 KiB of what came
     state = models.CharField(max_length=16, choices=EventState.choices, default=EventState.NEW)
-    # When it may be handled: at once, after a pause, or, while a worker has it, when its claim runs out.
-    due_at = models.DateTimeField(default=timezone.now)
+    # When it may be handled: at once, after a pause, or, while a worker has it, when its claim runs out. Null: never.
+    due_at = models.DateTimeField(null=True, default=timezone.now, db_index=True)
     attempts = models.IntegerField(default=0)
     claim = models.CharField(max_length=32, blank=True)
     error = models.TextField(blank=True)
@@ -108,6 +105,6 @@ class RegistryEvent(models.Model):
 
     class Meta:
         indexes = [
-            models.Index(fields=["state", "due_at"], name="event_by_due_time"),
+            models.Index(fields=["state", "finished_at"], name="event_by_state"),
             models.Index(fields=["registry", "received_at"], name="event_by_registry"),
         ]

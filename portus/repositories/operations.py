@@ -52,6 +52,12 @@ def revision_of(registry: Registry, full_name: str) -> int | None:
     return repository.revision if repository else None
 
 
+def digests_of(registry: Registry, full_name: str) -> list[str]:
+    """Return the digests of all manifests that we know in a repository."""
+    repository = find(registry, full_name)
+    return list(repository.manifests.values_list("digest", flat=True)) if repository else []
+
+
 def record_push(
     registry: Registry,
     full_name: str,
