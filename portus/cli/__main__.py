@@ -1,0 +1,3 @@
+from portus.cli import main
+
+main(prog_name="portus")
