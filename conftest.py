@@ -21,8 +21,8 @@ page, browser     pytest-playwright's, on Debian's Chromium
 In `portus.tests.servers`: `images` makes images, indexes, lists and artifacts; `client.RegistryClient` and
 `client.oci_push` push what skopeo cannot (an artifact with a subject, a manifest without a tag).
 
-The database of the run is SQLite, or PORTUS_TEST_DATABASE=postgresql|mariadb. Tests get their markers `registry` and
-`browser` from the fixtures they ask for. portus/tests/environment.py makes the environment of the run.
+The database of the run is SQLite, or PORTUS_TEST_DATABASE=postgresql|mariadb. Tests get their markers `registry`,
+`browser` and `database` from the fixtures they ask for. portus/tests/environment.py makes the environment of the run.
 """
 
 import os
@@ -46,6 +46,7 @@ pytest_plugins = ["portus.testing"]
 
 CHROMIUM = "/usr/bin/chromium"
 MARKERS = {
+    "database": {"db", "transactional_db", "django_db_setup", "live_server"},
     "registry": {"registry_binary", "start_registry", "skopeo", "skopeo_for", "start_portus"},
     "browser": {"browser", "page", "context"},
 }
@@ -56,6 +57,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for marker, fixtures in MARKERS.items():
             if fixtures & set(getattr(item, "fixturenames", ())):
                 item.add_marker(marker)
+        if item.get_closest_marker("django_db"):
+            item.add_marker("database")
 
 
 @pytest.fixture(scope="session", params=["2.8", "3.x"])

@@ -5,12 +5,11 @@ pyproject.toml names this module as a pytest plugin, because pytest-django loads
 
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, MutableMapping
-from pathlib import Path
 
 import pytest
 
+from portus.tests.servers.folders import remove_abandoned, temporary_folder
 from portus.tests.servers.mariadb import start_mariadb
 from portus.tests.servers.postgresql import start_postgresql
 from portus.tests.servers.process import ServerError
@@ -22,12 +21,15 @@ _cleanups: list[Callable[[], object]] = []
 def prepare(environ: MutableMapping[str, str]) -> None:
     """Forget what the developer's shell says about Portus, and start the database server, if one is wanted."""
     wanted = environ.get("PORTUS_TEST_DATABASE") or "sqlite"
+    # A worker of pytest-xdist inherits the address of its parent's server; each has a database of its own there.
+    shared = environ.get("DATABASE_URL") if "PYTEST_XDIST_WORKER" in environ else None
     for name in [name for name in environ if name.startswith("PORTUS_")]:
         del environ[name]
     for name in ("DATABASE_URL", "DATABASE_URL_FILE", "REGISTRY_PORT", "DJANGO_SETTINGS_MODULE"):
         environ.pop(name, None)
 
-    data = Path(tempfile.mkdtemp(prefix="portus-data-"))
+    remove_abandoned()
+    data = temporary_folder("data")
     _cleanups.append(lambda: shutil.rmtree(data, ignore_errors=True))
     nothing = data / "config-local.yml"
     nothing.write_text("{}\n")
@@ -38,7 +40,9 @@ def prepare(environ: MutableMapping[str, str]) -> None:
     }
     # Requests to our own servers never go through a proxy.
     environ["NO_PROXY"] = environ["no_proxy"] = "127.0.0.1,localhost,::1"
-    if wanted != "sqlite":
+    if shared:
+        environ["DATABASE_URL"] = shared
+    elif wanted != "sqlite":
         environ["DATABASE_URL"] = _start_database(wanted)
 
 

@@ -3,10 +3,10 @@
 import os
 import shutil
 import signal
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from portus.tests.servers.folders import temporary_folder
 from portus.tests.servers.ports import LOOPBACK, free_port
 from portus.tests.servers.process import Process, ServerError, run
 
@@ -47,7 +47,7 @@ def start_mariadb() -> RunningMariadb:
     if programs is None:
         raise ServerError("mariadbd is not here: install Debian's mariadb-server-core and mariadb-client-core.")
     server, installer = programs
-    folder = Path(tempfile.mkdtemp(prefix="portus-mariadb-"))
+    folder = temporary_folder("mariadb")
     data = folder / "data"
     common = [f"--datadir={data}", *(["--user=root"] if os.geteuid() == 0 else [])]
     environ = {"PATH": f"{os.environ['PATH']}:/usr/sbin", "TZ": "UTC", "HOME": str(folder)}

@@ -4,10 +4,10 @@ import os
 import shutil
 import signal
 import subprocess
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from portus.tests.servers.folders import temporary_folder
 from portus.tests.servers.ports import LOOPBACK, free_port
 from portus.tests.servers.process import Process, ServerError, identity, run
 
@@ -53,7 +53,7 @@ def start_postgresql() -> RunningPostgresql:
     if programs is None:
         raise ServerError("PostgreSQL's programs initdb and postgres are not here; bin/test fetches them.")
     # PostgreSQL refuses to run as root, and nobody else may enter the temporary folders of pytest.
-    folder = Path(tempfile.mkdtemp(prefix="portus-postgresql-"))
+    folder = temporary_folder("postgresql")
     user = "nobody" if os.geteuid() == 0 else None
     if user:
         shutil.chown(folder, user)
