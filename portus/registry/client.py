@@ -3,10 +3,9 @@
 Sources: the OCI distribution specification; distribution's `spec/api` and `spec/auth/token`.
 """
 
-import errno
+import hashlib
 import json
 import re
-import socket
 import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -19,6 +18,7 @@ import httpx
 from django.conf import settings
 
 from portus.registry import signing
+from portus.registry.failures import TooLongError, what_to_mend
 from portus.registry.models import Registry
 
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
@@ -36,9 +36,23 @@ ACCEPT = ", ".join(
     )
 )
 BIGGEST_DOCUMENT = 4 * 1024 * 1024  # bytes; what registries take as a manifest at most
+BIGGEST_LIST = 64 * 1024 * 1024  # bytes; distribution 2.x sends all tags of a repository in one piece
 TOKEN_SECONDS = 300
-NOT_THERE = frozenset({"MANIFEST_UNKNOWN", "NAME_UNKNOWN", "BLOB_UNKNOWN", "NAME_INVALID", "TAG_INVALID"})
+NOT_THERE = frozenset(
+    {"MANIFEST_UNKNOWN", "NAME_UNKNOWN", "BLOB_UNKNOWN", "NAME_INVALID", "TAG_INVALID", "DIGEST_INVALID"}
+)
 PULL = ("pull",)
+DIGEST_HEADER = "Docker-Content-Digest"
+SPEAKS_HTTPS = (b"HTTP request to an HTTPS server", b"HTTP request was sent to HTTPS port")  # distribution; nginx
+
+# What a registry can hold. Names come from notifications and manifests, so from anybody: what breaks these rules would
+# lead a request astray, and is not there anyway. The first part of a name may look like a host's.
+_PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
+_HOST = r"[A-Za-z0-9]+(?:-+[A-Za-z0-9]+)*"
+_NAME = re.compile(rf"(?=.{{1,255}}\Z)(?:{_HOST}(?:\.{_HOST})*/)?{_PART}(?:/{_PART})*")
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+_DIGEST = re.compile(r"(?:sha256|blake3):[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128}")
+_CODE = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 
 
 class RegistryError(Exception):
@@ -86,43 +100,66 @@ class RegistryClient:
 
     def catalog(self) -> Iterator[str]:
         """Yield the names of all repositories, page by page."""
-        yield from self._pages("/v2/_catalog", "repositories", ("registry", "catalog", ("*",)))
+        yield from self._pages("/v2/_catalog", "repositories", ("registry", "catalog", ("*",)), _NAME)
 
     def tags(self, repository: str) -> Iterator[str]:
         """Yield the tags of a repository, page by page; none for a repository that the registry does not have."""
-        yield from self._pages(f"/v2/{repository}/tags/list", "tags", ("repository", repository, PULL))
+        if is_name(repository):
+            yield from self._pages(f"/v2/{repository}/tags/list", "tags", ("repository", repository, PULL), _TAG)
 
     def has_repository(self, repository: str) -> bool:
         """Return whether the registry lists tags of a repository. One with nothing but untagged manifests has none."""
-        return self._get(f"/v2/{repository}/tags/list?n=1", ("repository", repository, PULL)) is not None
+        if not is_name(repository):
+            return False
+        path, scope = f"/v2/{repository}/tags/list?n=1", ("repository", repository, PULL)
+        return self._get(path, scope, bound=BIGGEST_LIST) is not None
 
     def head_manifest(self, repository: str, reference: str) -> str | None:
         """Return the digest behind a tag or digest; None when the registry says that there is no such manifest."""
+        if not is_name(repository) or not is_reference(reference):
+            return None
         path, scope = f"/v2/{repository}/manifests/{reference}", ("repository", repository, PULL)
         response = self._asked("HEAD", path, scope, {"Accept": ACCEPT}, accept_missing=True)
-        if response.status_code == 404:
-            # An answer to HEAD has no body, so whether the registry itself or a proxy in between says so is asked again.
+        if response.status_code != 200 or DIGEST_HEADER not in response.headers:
+            # An answer to HEAD has no body, so whether the registry itself or a proxy in between says that there is
+            # nothing is asked again.
             found = self.manifest(repository, reference)
             return found.digest if found else None
-        digest = response.headers.get("Docker-Content-Digest", "")
-        if not digest:
-            raise RegistryError(f"{self._place} sends no Docker-Content-Digest header; is it a registry?")
-        return digest
+        return self._digest(response)
 
     def manifest(self, repository: str, reference: str) -> StoredManifest | None:
         """Return the manifest behind a tag or digest; None when the registry says that there is none."""
+        if not is_name(repository) or not is_reference(reference):
+            return None
         response = self._get(f"/v2/{repository}/manifests/{reference}", ("repository", repository, PULL), ACCEPT)
         if response is None:
             return None
         content = self._json(response)
-        digest = response.headers.get("Docker-Content-Digest", reference if ":" in reference else "")
+        digest = self._digest(response) if DIGEST_HEADER in response.headers else _sha256(response.content)
         media_type = response.headers.get("Content-Type", "").partition(";")[0].strip()
         return StoredManifest(digest, media_type, content, len(response.content))
 
     def blob(self, repository: str, digest: str) -> dict[str, Any] | None:
-        """Return a small JSON blob, such as an image's configuration; None when the registry has no such blob."""
-        response = self._get(f"/v2/{repository}/blobs/{digest}", ("repository", repository, PULL), redirects=True)
-        return None if response is None else self._json(response)
+        """Return a small JSON blob, such as an image's configuration; None when the registry has no such thing.
+
+        That is so too for a blob that is too large or no JSON: whoever pushes decides what is in there.
+        """
+        if not is_name(repository) or not is_digest(digest):
+            return None
+        try:
+            response = self._get(f"/v2/{repository}/blobs/{digest}", ("repository", repository, PULL), redirects=True)
+        except RegistryError as error:
+            if isinstance(error.__cause__, TooLongError):
+                return None
+            raise
+        if response is None:
+            return None
+        try:
+            return self._json(response)
+        except RegistryError:
+            if _sha256(response.content) == digest:
+                return None
+            raise
 
     # Below here: one request, its token, its errors
 
@@ -130,18 +167,20 @@ class RegistryClient:
     def _place(self) -> str:
         return f"The registry {self.registry.hostname}"
 
-    def _pages(self, path: str, key: str, scope: tuple[str, str, tuple[str, ...]]) -> Iterator[str]:
+    def _pages(
+        self, path: str, key: str, scope: tuple[str, str, tuple[str, ...]], rule: re.Pattern[str]
+    ) -> Iterator[str]:
         address = f"{path}?n={settings.PORTUS.registry.catalog_page.value}"
         seen: set[str] = set()
         while address and address not in seen:
             seen.add(address)
-            response = self._get(address, scope)
+            response = self._get(address, scope, bound=BIGGEST_LIST)
             if response is None:
                 return
             names = self._json(response).get(key) or []
             if not isinstance(names, list):
                 raise RegistryError(f"{self._place} answers {path} with something else than a list.")
-            yield from (name for name in names if isinstance(name, str))
+            yield from (name for name in names if isinstance(name, str) and rule.fullmatch(name))
             address = self._next_page(response)
 
     def _next_page(self, response: httpx.Response) -> str:
@@ -149,17 +188,27 @@ class RegistryClient:
         link = response.links.get("next", {}).get("url")
         if not link:
             return ""
-        following = response.url.join(link)
+        try:
+            following = response.url.join(link)
+        except (httpx.InvalidURL, ValueError) as error:
+            raise RegistryError(f"{self._place} continues its list at what is no address.") from error
         if following.host != response.url.host:
             raise RegistryError(f"{self._place} continues its list at another server ({following.host}).")
         return following.raw_path.decode()
 
     def _get(
-        self, path: str, scope: tuple[str, str, tuple[str, ...]], accept: str = "*/*", *, redirects: bool = False
+        self,
+        path: str,
+        scope: tuple[str, str, tuple[str, ...]],
+        accept: str = "*/*",
+        *,
+        redirects: bool = False,
+        bound: int = BIGGEST_DOCUMENT,
     ) -> httpx.Response | None:
-        """Return the answer to a GET; None for a 404 that carries the registry's own error code."""
-        response = self._asked("GET", path, scope, {"Accept": accept}, accept_missing=True, redirects=redirects)
-        if response.status_code != 404:
+        """Return the answer to a GET; None for a refusal that carries the registry's own code for what is not there."""
+        headers = {"Accept": accept}
+        response = self._asked("GET", path, scope, headers, accept_missing=True, redirects=redirects, bound=bound)
+        if response.is_success:
             return response
         if _codes(response) & NOT_THERE:
             return None
@@ -174,16 +223,24 @@ class RegistryClient:
         *,
         accept_missing: bool = False,
         redirects: bool = False,
+        bound: int = BIGGEST_DOCUMENT,
     ) -> httpx.Response:
-        response = self._send(method, path, {**(headers or {}), **self._authorization(scope)}, redirects=redirects)
+        def once() -> httpx.Response:
+            said = {**(headers or {}), **self._authorization(scope)}
+            return self._send(method, path, said, redirects=redirects, bound=bound)
+
+        response = once()
         if response.status_code == 401 and self._is_called_otherwise(response):
-            response = self._send(method, path, {**(headers or {}), **self._authorization(scope)}, redirects=redirects)
-        if response.is_success or (accept_missing and response.status_code == 404):
+            response = once()
+        missing = response.status_code == 404 or (response.status_code == 400 and _codes(response) & NOT_THERE)
+        if response.is_success or (accept_missing and missing):
             return response
         raise RegistryError(self._refusal(response))
 
     def _authorization(self, scope: tuple[str, str, tuple[str, ...]] | None) -> dict[str, str]:
-        access = [] if scope is None else [{"type": scope[0], "name": scope[1], "actions": list(scope[2])}]
+        access: list[dict[str, object]] = []
+        if scope is not None:
+            access.append({"type": scope[0], "name": scope[1], "actions": list(scope[2])})
         said = signing.claims(subject="portus", audience=self._service, access=access, seconds=TOKEN_SECONDS)
         try:
             return {"Authorization": f"Bearer {signing.sign(said, self.registry.token_key_header)}"}
@@ -201,15 +258,31 @@ class RegistryClient:
         self._service = service
         return True
 
-    def _send(self, method: str, path: str, headers: Mapping[str, str], *, redirects: bool = False) -> httpx.Response:
+    def _send(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        *,
+        redirects: bool = False,
+        bound: int = BIGGEST_DOCUMENT,
+    ) -> httpx.Response:
         try:
             with self._http.stream(
                 method, f"{self.registry.base_url}{path}", headers=dict(headers), follow_redirects=redirects
             ) as response:
-                _read_bounded(response)
-                return response
+                _read_bounded(response, bound)
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-            raise RegistryError(f"{self._place} {_what_to_mend(error)}") from error
+            raise RegistryError(f"{self._place} {what_to_mend(error)}") from error
+        if response.status_code == 400 and any(words in response.content for words in SPEAKS_HTTPS):
+            raise RegistryError(f"{self._place} speaks https: turn use_ssl on.")
+        return response
+
+    def _digest(self, response: httpx.Response) -> str:
+        digest: str = response.headers[DIGEST_HEADER]
+        if not is_digest(digest):
+            raise RegistryError(f"{self._place} sends no digest in its {DIGEST_HEADER} header; is it a registry?")
+        return digest
 
     def _json(self, response: httpx.Response) -> dict[str, Any]:
         try:
@@ -222,8 +295,11 @@ class RegistryClient:
 
     def _refusal(self, response: httpx.Response) -> str:
         status, service = response.status_code, _challenge(response).service
-        if status == 400 and b"HTTPS server" in response.content:
-            return f"{self._place} speaks https: turn use_ssl on."
+        if response.has_redirect_location:
+            target = response.headers["Location"].partition("?")[0][:255]
+            return f"{self._place} sends us on to {target}: give it that host name here, and the right use_ssl."
+        if status == 401 and not service and "WWW-Authenticate" in response.headers:
+            return f"{self._place} asks for a password instead of a token: set its auth.token."
         if status == 401 and service and service not in {self.registry.hostname, self.registry.external_hostname}:
             return f'{self._place} calls itself "{service}" (auth.token.service): give it the same name here.'
         if status == 401:
@@ -241,33 +317,51 @@ def _pool(timeout: float, read_timeout: float) -> httpx.Client:
     return httpx.Client(
         timeout=httpx.Timeout(read_timeout, connect=timeout, pool=read_timeout),
         verify=ssl.create_default_context(),
-        headers={"User-Agent": "portus"},
+        # Unpacked, a short answer could be a very long one.
+        headers={"User-Agent": "portus", "Accept-Encoding": "identity"},
     )
 
 
-def _read_bounded(response: httpx.Response) -> None:
-    """Read the body, and no more of it than a manifest may have."""
+def is_name(text: str) -> bool:
+    """Return whether a registry can have a repository of this name."""
+    return _NAME.fullmatch(text) is not None
+
+
+def is_digest(text: str) -> bool:
+    return _DIGEST.fullmatch(text) is not None
+
+
+def is_reference(text: str) -> bool:
+    """Return whether a manifest can be asked for by this tag or digest."""
+    return _TAG.fullmatch(text) is not None or is_digest(text)
+
+
+def _sha256(content: bytes) -> str:
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+def _read_bounded(response: httpx.Response, bound: int) -> None:
+    """Read the body, and no more of it than is sensible."""
     parts, length = [], 0
     for part in response.iter_bytes():
         parts.append(part)
         length += len(part)
-        if length > BIGGEST_DOCUMENT:
-            raise ValueError("answers with more than 4 MiB.")
+        if length > bound:
+            raise TooLongError(f"answers with more than {bound // 1024**2} MiB.")
     response._content = b"".join(parts)  # noqa: SLF001 - httpx has no bound of its own
 
 
 def _is_registry(response: httpx.Response) -> bool:
-    return "Docker-Distribution-Api-Version" in response.headers or "Bearer" in response.headers.get(
-        "WWW-Authenticate", ""
-    )
+    return "Docker-Distribution-Api-Version" in response.headers or bool(_challenge(response).realm)
 
 
 def _challenge(response: httpx.Response) -> Challenge:
-    scheme, _, parameters = response.headers.get("WWW-Authenticate", "").partition(" ")
-    if scheme.lower() != "bearer":
-        return Challenge()
-    said = dict(re.findall(r'(\w+)\s*=\s*"([^"]*)"', parameters))
-    return Challenge(said.get("realm", ""), said.get("service", ""))
+    for challenge in response.headers.get_list("WWW-Authenticate"):
+        scheme, _, parameters = challenge.partition(" ")
+        if scheme.lower() == "bearer":
+            said = dict(re.findall(r'(\w+)\s*=\s*"([^"]{0,255})"', parameters))
+            return Challenge(said.get("realm", ""), said.get("service", ""))
+    return Challenge()
 
 
 def _date(response: httpx.Response) -> datetime | None:
@@ -282,36 +376,6 @@ def _codes(response: httpx.Response) -> set[str]:
     """Return the error codes of the distribution specification that an answer carries."""
     try:
         errors = json.loads(response.content)["errors"]
-        return {error["code"] for error in errors if isinstance(error["code"], str)}
+        return {error["code"] for error in errors if _CODE.fullmatch(error["code"])}
     except (ValueError, TypeError, KeyError, RecursionError):
         return set()
-
-
-def _what_to_mend(error: Exception) -> str:
-    """Say in words why no answer came."""
-    causes = list(_causes(error))
-    text = " ".join(str(cause) for cause in causes)
-    numbers = {cause.errno for cause in causes if isinstance(cause, OSError)}
-    if any(isinstance(cause, socket.gaierror) for cause in causes):
-        return "has a host name that is not found: check its spelling and this machine's DNS."
-    if "CERTIFICATE_VERIFY_FAILED" in text:
-        return "has a certificate that this machine does not trust: add its CA to the system's certificates."
-    if any(isinstance(cause, ssl.SSLError) for cause in causes) or "[SSL" in text:
-        return "does not speak TLS on this port: turn use_ssl off, or mend its certificate."
-    if errno.ECONNREFUSED in numbers:
-        return "refuses the connection: is it running, and is the port right?"
-    if isinstance(error, httpx.ConnectTimeout):
-        return "cannot be reached in time (registry.timeout): check host, port and firewall."
-    if isinstance(error, httpx.TimeoutException):
-        return "does not answer in time (registry.read_timeout)."
-    if isinstance(error, httpx.RemoteProtocolError):
-        return "does not answer in HTTP: is it a registry, and is use_ssl right?"
-    if isinstance(error, httpx.InvalidURL):
-        return "has a host name that is none."
-    return str(error) if type(error) is ValueError else f"cannot be reached ({text or type(error).__name__})."
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
