@@ -184,7 +184,7 @@ CONTENT_SECURITY_POLICY = {
 
 # Static files
 
-STATIC_URL = "assets/"
+STATIC_URL = f"{RUNTIME.url_prefix}/assets/"  # a relative one would be completed before the prefix is known
 STATIC_ROOT = RUNTIME.data / "assets"
 WHITENOISE_USE_FINDERS = True  # what was never collected is served from the package, under its own name
 STORAGES = {
@@ -206,6 +206,7 @@ LOGGING = {
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": RUNTIME.log_level.upper()},
     "loggers": {
+        "huey": {"level": "WARNING"},  # at INFO two lines a task
         "httpx": {"level": "WARNING"},  # at INFO it logs whole addresses, one line a request
         "httpcore": {"level": "WARNING"},
     },

@@ -3,12 +3,13 @@ from typing import Any
 from allauth.account.forms import LoginForm
 from django import forms
 from django.conf import settings
+from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 
 from portus.accounts import operations
 from portus.accounts.backends import Outcome, check_password
-from portus.accounts.models import LONGEST_PASSWORD, User
+from portus.accounts.models import LONGEST_PASSWORD, User, check_email, check_username
 
 REASONS = {
     Outcome.WRONG: "User name or password is wrong.",
@@ -40,6 +41,14 @@ class PasswordField(forms.CharField):
         super().__init__(label=label, widget=widget, strip=False, **options)
 
 
+class EmailField(forms.CharField):
+    """By our own rule: Django's refuses hosts without a dot."""
+
+    def __init__(self) -> None:
+        widget = forms.EmailInput(attrs={"autocomplete": "email"})
+        super().__init__(label="E-mail", max_length=254, validators=[check_email], widget=widget)
+
+
 class SignInForm(LoginForm):  # type: ignore[misc]
     """allauth's form; who may pass, and why not, is said by the adapter."""
 
@@ -58,12 +67,13 @@ class SignUpForm(forms.Form):
     username = forms.CharField(
         label="User name",
         max_length=255,
+        validators=[check_username],
         help_text="You sign in with it, here and on the command line.",
         widget=forms.TextInput(
             attrs={"autocomplete": "username", "autocapitalize": "none", "spellcheck": "false", "autofocus": True}
         ),
     )
-    email = forms.CharField(label="E-mail", max_length=254, widget=forms.EmailInput(attrs={"autocomplete": "email"}))
+    email = EmailField()
     password = PasswordField("Password", autocomplete="new-password", help_text=f"8 to {LONGEST_PASSWORD} characters.")
     password_confirmation = PasswordField("Password again", autocomplete="new-password")
 
@@ -71,6 +81,12 @@ class SignUpForm(forms.Form):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **{"label_suffix": "", **options})
+
+    def clean_password(self) -> str:
+        """Checked here too, so that a person sees at once everything that is wrong."""
+        password: str = self.cleaned_data["password"]
+        validate_password(password)
+        return password
 
     def clean(self) -> dict[str, Any]:
         check_same(self, "password", "password_confirmation")
@@ -83,7 +99,7 @@ class SignUpForm(forms.Form):
 
 
 class DetailsForm(forms.Form):
-    email = forms.CharField(label="E-mail", max_length=254, widget=forms.EmailInput(attrs={"autocomplete": "email"}))
+    email = EmailField()
     display_name = forms.CharField(
         label="Display name",
         max_length=255,

@@ -76,7 +76,7 @@ def first_steps(user: Visitor, registries: list[Registry], *, needed: bool) -> d
     if namespace is None or not policy.can_push(policy.standing(user, namespace)):
         return {"host": registries[0].shown_hostname}
     host = namespace.registry.shown_hostname
-    return {"host": host, "target": f"{host}/{namespace.name}/hello:1.0"}
+    return {"host": host, "target": f"{host}/{namespace.name}/hello-world:1.0"}
 
 
 def render_repository(request: HttpRequest, repository: Repository) -> HttpResponse:

@@ -77,8 +77,8 @@ def path_prefix(get_response: Handler) -> Handler:
 
     def middleware(request: HttpRequest) -> HttpResponse:
         prefix = get_script_prefix().rstrip("/")
-        if prefix and request.path_info.startswith(f"{prefix}/"):
-            request.path_info = request.path_info.removeprefix(prefix)
+        if prefix and f"{request.path_info}/".startswith(f"{prefix}/"):
+            request.path_info = request.path_info.removeprefix(prefix) or "/"
             request.path = prefix + request.path_info
         return get_response(request)
 
@@ -86,7 +86,7 @@ def path_prefix(get_response: Handler) -> Handler:
 
 
 def sane_requests(get_response: Handler) -> Handler:
-    """Refuse what no client of ours sends, before something further in stumbles over it; leave no refusal unexplained."""
+    """Refuse what no client of ours sends, before it hurts further in; and leave no refusal without words."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         if _body_size(request) > BIGGEST_BODY and request.path_info not in UNBOUNDED_PATHS:
