@@ -5,7 +5,6 @@ import json
 import socket
 import time
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
 from threading import Thread
 
@@ -25,57 +24,6 @@ DIGEST = f"sha256:{'a' * 64}"
 
 def ask(address, *, use_ssl=False, external=None):
     return RegistryClient(Registry(name="it", hostname=address, use_ssl=use_ssl, external_hostname=external))
-
-
-# Servers that are none
-
-
-class Server:
-    """Answers each GET with status, headers and body, the same ones or those that a function of the path returns."""
-
-    def __init__(self, answer):
-        self.asked = asked = []
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self):
-                asked.append((self.command, self.path, self.headers.get("Authorization", "")))
-                status, headers, body = answer(self.path) if callable(answer) else answer
-                self.send_response(status)
-                for name, value in headers.items():
-                    self.send_header(name, value)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                if self.command == "GET":
-                    self.wfile.write(body)
-
-            def do_HEAD(self):
-                self.do_GET()
-
-            def log_message(self, *arguments):
-                pass
-
-        self.http = ThreadingHTTPServer((LOOPBACK, 0), Handler)
-        self.address = f"{LOOPBACK}:{self.http.server_port}"
-        self.thread = Thread(target=self.http.serve_forever, kwargs={"poll_interval": 0.01})
-        self.thread.start()
-
-    def stop(self):
-        self.http.shutdown()
-        self.thread.join()
-        self.http.server_close()
-
-
-@pytest.fixture
-def serve():
-    started = []
-
-    def start(answer):
-        started.append(Server(answer))
-        return started[-1]
-
-    yield start
-    for server in started:
-        server.stop()
 
 
 # Names come from notifications, and anybody may send those
