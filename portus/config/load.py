@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 
+from portus.config import unused
 from portus.config.database import read_database
 from portus.config.options import Options
 from portus.config.sources import (
@@ -21,6 +22,7 @@ from portus.config.sources import (
     read_environment,
     read_file,
     reason,
+    value_of,
 )
 
 LOG_LEVELS = {
@@ -63,7 +65,13 @@ def load(environ: Mapping[str, str]) -> Loaded:
         options = _completed(options, found)
     if found.problems or options is None:
         raise ConfigurationError(sorted(set(found.problems)))
+    found.notices += unused.notices(_set_by_somebody(options, found))
     return Loaded(options, found.origins, tuple(found.notices))
+
+
+def _set_by_somebody(options: Options, found: Collected) -> list[str]:
+    """Return the keys that have another value than the default."""
+    return [key for key, leaf in LEAVES.items() if key in found.origins and value_of(options, key) != leaf.default]
 
 
 def _validated(found: Collected) -> Options | None:

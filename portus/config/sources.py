@@ -119,6 +119,15 @@ SECTIONS = frozenset(key[:at] for key in LEAVES for at, letter in enumerate(key)
 VARIABLES = {PREFIX + key.upper().replace(".", "_"): key for key in LEAVES}
 
 
+def value_of(options: Options, key: str) -> Any:
+    """Return what the options say for a dotted key."""
+    value: Any = options
+    for name in key.split("."):
+        fields = {info.alias or field: field for field, info in type(value).model_fields.items()}
+        value = getattr(value, fields[name])
+    return value
+
+
 def is_secret(key: str) -> bool:
     return LEAVES[key].kind is SecretStr
 

@@ -1,12 +1,10 @@
 """Every option of Portus 2.4 is here, under its name, its variable and its default; and those that came later."""
 
-from functools import reduce
-
 import pytest
 from pydantic import SecretStr
 
 from portus import config
-from portus.config.sources import LEAVES, VARIABLES
+from portus.config.sources import LEAVES, VARIABLES, value_of
 
 OF_2_4 = [
     ("email.from", "PORTUS_EMAIL_FROM", "portus@example.com"),
@@ -144,7 +142,7 @@ FILES = {"web.tls_key", "web.tls_certificate"}
 
 
 def value(options, key):
-    found = reduce(getattr, key.replace("email.from", "email.from_").split("."), options)
+    found = value_of(options, key)
     return found.get_secret_value() if isinstance(found, SecretStr) else found
 
 
