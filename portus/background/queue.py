@@ -103,7 +103,7 @@ def _huey(name: str) -> Huey:
     if database.engine == "postgresql":
         return PostgresHuey(
             name, create_tables=False, dbname=database.name, user=database.user, password=database.password,
-            **address, **options,
+            **address, **database.options, **options,
         )  # fmt: skip
     return _mariadb_huey(name, address, options)
 
@@ -113,6 +113,6 @@ def _mariadb_huey(name: str, address: dict[str, Any], options: dict[str, Any]) -
     if database.socket:
         address = {"unix_socket": database.socket}
     connection = peewee.MySQLDatabase(
-        database.name, user=database.user, password=database.password, charset="utf8mb4", **address
+        database.name, user=database.user, password=database.password, charset="utf8mb4", **address, **database.options
     )
     return Huey(name, storage_class=SqlStorage, database=connection, create_tables=False, **options)
