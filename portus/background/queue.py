@@ -1,4 +1,4 @@
-"""The two queues. What they hold is only a nudge: the work itself is rows in the database, and losing a queue loses none.
+"""The two queues. What they hold is only a nudge: the work itself is rows in the database, so a lost queue loses none.
 
 This module stands low, so that whoever stores a row can nudge; what a nudge does is said in `background.tasks`.
 """
