@@ -119,11 +119,12 @@ def _matching(query: str) -> Q:
 
 def find_images(repository: Repository, position: Position) -> tuple[Page[Tag], list[Image]]:
     """Return images with tags, the last tagged first; an image stands where its newest tag does."""
-    tags = repository.tags.filter(attachment=False)
+    wanted = Tag.objects.filter(attachment=False)
     if position.query:
-        tags = tags.filter(name__contains=position.query)
+        wanted = wanted.filter(name__contains=position.query)
     newer = Q(updated_at__gt=OuterRef("updated_at")) | Q(updated_at=OuterRef("updated_at"), pk__gt=OuterRef("pk"))
-    leaders = tags.filter(~Exists(tags.filter(newer, manifest=OuterRef("manifest"))))
+    # By the manifest alone: were the repository named again, a database might go through all its tags for each of them.
+    leaders = wanted.filter(~Exists(wanted.filter(newer, manifest=OuterRef("manifest"))), repository=repository)
     page = page_by_key(
         leaders.select_related("manifest"),
         NEWEST_TAGS,
@@ -131,7 +132,7 @@ def find_images(repository: Repository, position: Position) -> tuple[Page[Tag], 
         after=position.after,
         before=position.before,
     )
-    return page, _images(repository, [tag.manifest for tag in page.rows], tags)
+    return page, _images(repository, [tag.manifest for tag in page.rows], wanted)
 
 
 def find_untagged(repository: Repository, position: Position) -> tuple[Page[Manifest], list[Image]]:
