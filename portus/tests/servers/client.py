@@ -21,6 +21,7 @@ class RegistryClient:
     def __init__(self, address: str, user: str | None = None, password: str = "") -> None:
         self.service = address
         self._http = httpx.Client(base_url=f"http://{address}", timeout=20, trust_env=False)
+        self._pushed: set[tuple[str, str]] = set()  # only manifests are ever deleted, so a blob stays there
         self._basic = b64encode(f"{user}:{password}".encode()).decode() if user else None
 
     def __enter__(self) -> Self:
@@ -82,6 +83,9 @@ class RegistryClient:
         return self.request("DELETE", f"/v2/{repository}/manifests/{reference}")
 
     def _push_blob(self, repository: str, digest: str, data: bytes) -> None:
+        if (repository, digest) in self._pushed:
+            return
+        self._pushed.add((repository, digest))
         if self.request("HEAD", f"/v2/{repository}/blobs/{digest}").is_success:
             return
         upload = self.request("POST", f"/v2/{repository}/blobs/uploads/")

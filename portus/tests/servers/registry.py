@@ -90,20 +90,25 @@ class RunningRegistry:
         return self.process.log()
 
     def repositories(self) -> dict[str, dict[str, str]]:
-        """What is in the storage: repository → tag → digest, read from the files behind the registry's back."""
-        top = self.storage / "docker/registry/v2/repositories"
-        content: dict[str, dict[str, str]] = {}
-        for link in sorted(top.rglob("_manifests/tags/*/current/link")):
-            tag = link.parents[1]
-            repository = tag.parents[2].relative_to(top).as_posix()
-            content.setdefault(repository, {})[tag.name] = link.read_text().strip()
-        return content
+        """What is in the storage: repository → tag → digest."""
+        return stored_content(self.storage)
 
     def _answers(self) -> bool:
         try:
             return httpx.get(f"{self.url}/v2/", timeout=5, trust_env=False).status_code in {200, 401}
         except httpx.TransportError:
             return False
+
+
+def stored_content(storage: Path) -> dict[str, dict[str, str]]:
+    """What a storage holds: repository → tag → digest, read from the files behind the registry's back."""
+    top = storage / "docker/registry/v2/repositories"
+    content: dict[str, dict[str, str]] = {}
+    for link in sorted(top.rglob("_manifests/tags/*/current/link")):
+        tag = link.parents[1]
+        repository = tag.parents[2].relative_to(top).as_posix()
+        content.setdefault(repository, {})[tag.name] = link.read_text().strip()
+    return content
 
 
 def start_registry(
