@@ -50,7 +50,7 @@ class HasAdminFlag(Protocol):
     def admin(self) -> bool: ...
 
 
-def require(allowed: bool) -> None:  # noqa: FBT001 - reads as a sentence: require(can_push(...))
+def require(allowed: bool) -> None:
     """Raise PermissionDenied unless `allowed`."""
     if not allowed:
         raise PermissionDenied

@@ -134,7 +134,11 @@ class PasswordBackend(BaseBackend):
     """Django's door to the same check, for its own callers; the sign-in form asks `check_password` for the reason."""
 
     def authenticate(
-        self, request: HttpRequest | None, username: str | None = None, password: str | None = None, **_: object
+        self,
+        request: HttpRequest | None,  # noqa: ARG002 - Django passes it
+        username: str | None = None,
+        password: str | None = None,
+        **_: object,
     ) -> User | None:
         if username is None or password is None:
             return None
@@ -167,7 +171,7 @@ def _look_up(username: str, password: str) -> _Credentials:
     )
 
 
-def _as_stored(moment: datetime) -> object:
+def _as_stored(moment: datetime) -> str | datetime | None:
     return connection.ops.adapt_datetimefield_value(moment)
 
 
@@ -229,7 +233,7 @@ def _verify(found: _Credentials, stored: str, password: str) -> bool:
         make_password(password)
         return False
     correct, outdated = verify_password(password, stored)
-    if correct and outdated:
+    if correct and outdated and found.user_id:
         # Only if it is still the hash that was compared: a change of password meanwhile wins.
         User.objects.filter(pk=found.user_id, password=stored).update(password=make_password(password))
     return correct
@@ -264,7 +268,7 @@ class _Verdicts:
         with self._lock:
             return self._known.get(fingerprint)
 
-    def put(self, fingerprint: bytes, verdict: bool) -> None:  # noqa: FBT001 - a value, not a flag
+    def put(self, fingerprint: bytes, verdict: bool) -> None:
         with self._lock:
             self._known[fingerprint] = verdict
 

@@ -28,7 +28,7 @@ def name_key(username: str) -> str:
 
 def check_username(username: str) -> None:
     """Raise ValidationError for what HTTP Basic authentication or a page could not carry."""
-    if ":" in username or any(unicodedata.category(letter) in {"Cc", "Cf", "Zl", "Zp"} for letter in username):
+    if ":" in username or not username.isprintable():
         raise ValidationError("A user name has no colon and no control characters.", code="invalid")
     if username != username.strip():
         raise ValidationError("A user name does not begin or end with a blank.", code="invalid")
@@ -130,7 +130,7 @@ class ApplicationTokenQuerySet(models.QuerySet["ApplicationToken"]):
 
 
 class ApplicationToken(models.Model):
-    """A password for programs, known only as its SHA-256: the value has 238 random bits, so a slow hash adds nothing."""
+    """A password for programs, known only as its SHA-256: the value has 238 random bits; a slow hash adds nothing."""
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="application_tokens")
     application = ExactCharField("application", max_length=255)

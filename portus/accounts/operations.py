@@ -1,7 +1,10 @@
 """What happens to accounts and application tokens."""
 
+import copy
 import secrets
 import string
+import unicodedata
+from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.password_validation import validate_password
@@ -20,12 +23,13 @@ from portus.accounts.models import (
     token_digest,
 )
 from portus.activities.operations import record
+from portus.fields import insert_once
 from portus.registry.models import Registry
 from portus.teams.operations import create_personal_namespace, join_global_teams, namespace_name_for
 
 TOKEN_ALPHABET = string.ascii_letters + string.digits
 TOKEN_LENGTH = 40
-BOOTSTRAP_TOKEN = "bootstrap"
+BOOTSTRAP_TOKEN = "bootstrap"  # noqa: S105 - its name
 
 
 class NotEmpty(Exception):
@@ -35,30 +39,37 @@ class NotEmpty(Exception):
 # Users
 
 
-@transaction.atomic
 def sign_up(*, username: str, email: str, password: str, display_name: str = "") -> User:
     """Create an account for somebody who asks for one; the first becomes administrator where `first_user_admin` is on.
 
     Raises ValidationError with the reasons of each field.
     """
-    first = _first_in_turn()
-    admin = first and settings.PORTUS.first_user_admin.enabled
-    return create_user(username=username, email=email, password=password, display_name=display_name, admin=admin)
+    user = User(username=username, email=email, display_name=display_name)
+    _check_new(user, password)
+    with transaction.atomic():
+        wait_for_sign_ups()
+        user.admin = not User.objects.exists() and settings.PORTUS.first_user_admin.enabled
+        _insert(user, actor=user)
+    return user
 
 
-@transaction.atomic
 def bootstrap(*, username: str, email: str, password: str, display_name: str = "") -> tuple[User, str]:
     """Create the first user, an administrator; return her with the value of an application token.
 
     Raises NotEmpty when there are users, ValidationError with the reasons of each field.
     """
-    if not _first_in_turn():
+    if User.objects.exists():
         raise NotEmpty
-    user = create_user(username=username, email=email, password=password, display_name=display_name, admin=True)
-    return user, create_token(user, BOOTSTRAP_TOKEN, actor=user)[1]
+    user = User(username=username, email=email, display_name=display_name, admin=True)
+    _check_new(user, password)
+    with transaction.atomic():
+        wait_for_sign_ups()
+        if User.objects.exists():
+            raise NotEmpty
+        _insert(user, actor=user)
+        return user, create_token(user, BOOTSTRAP_TOKEN, actor=user)[1]
 
 
-@transaction.atomic
 def create_user(
     *,
     username: str,
@@ -74,55 +85,78 @@ def create_user(
     Without an actor she did it herself. Raises ValidationError with the reasons of each field.
     """
     user = User(username=username, email=email, display_name=display_name, admin=admin, bot=bot)
-    if bot:
-        user.set_unusable_password()
-    else:
-        user.set_password(password)
-    _check_account(user, None if bot else password or "")
-    try:
-        with transaction.atomic():
-            user.save()
-    except IntegrityError:
-        _check_account(user, password)  # somebody else was a moment faster: say which field it is
-        raise
-    for registry in Registry.objects.all():
-        create_personal_namespace(user, registry)
-    if admin:
-        join_global_teams(user)
-    record("user.create", user, actor=actor or user, admin=admin, bot=bot)
+    _check_new(user, password)
+    with transaction.atomic():
+        wait_for_sign_ups()
+        _insert(user, actor=actor or user)
     return user
 
 
-@transaction.atomic
 def change_password(user: User, password: str, *, actor: User) -> None:
     """Set a person's password; raise ValidationError when it breaks the rules. Her sessions end but the renewed one."""
     if user.bot:
         raise ValidationError({"password": "A bot has no password."}, code="bot")
     _check_password(password, user)
     user.set_password(password)
-    user.save(update_fields=["password", "updated_at"])
-    record("user.change_password", user, actor=actor)
+    with transaction.atomic():
+        user.save(update_fields=["password", "updated_at"])
+        record("user.change_password", user, actor=actor)
 
 
-@transaction.atomic
 def change_details(user: User, *, email: str, display_name: str, actor: User) -> None:
     """Set e-mail address and display name; raise ValidationError with the reasons of each field."""
-    before = (user.email, user.display_name)
-    user.email, user.display_name = email, display_name
-    _check_account(user, None)
-    if (user.email, user.display_name) != before:
-        user.save(update_fields=["email", "display_name", "updated_at"])
-        record("user.change_details", user, actor=actor)
+    changed = copy.copy(user)
+    changed.email, changed.display_name = email, display_name
+    _check_account(changed)
+    if (user.email, user.display_name) == (changed.email, changed.display_name):
+        return
+    with transaction.atomic():
+        _save_account(changed, update_fields=["email", "display_name", "updated_at"])
+        record("user.change_details", changed, actor=actor)
+    user.email, user.display_name = changed.email, changed.display_name
 
 
-def _first_in_turn() -> bool:
-    """Return whether there is no user yet. Until the transaction ends, nobody else is told the same."""
+def wait_for_sign_ups() -> None:
+    """Return when no other account or registry is being made, and let none be made until this transaction ends.
+
+    So one user is the first, and everybody gets a namespace in every registry.
+    """
     SignUpLock.objects.get_or_create(pk=1)
     SignUpLock.objects.select_for_update().get(pk=1)
-    return not User.objects.exists()
 
 
-def _check_account(user: User, password: str | None) -> None:
+def _check_new(user: User, password: str | None) -> None:
+    """Set the password of a new account; raise ValidationError with everything that is wrong, by field.
+
+    Done before the transaction: hashing takes its time, and nobody else could write meanwhile.
+    """
+    if user.bot:
+        user.set_unusable_password()
+        _check_account(user)
+    else:
+        _check_account(user, password or "")
+        user.set_password(password)
+
+
+def _insert(user: User, *, actor: User) -> None:
+    _save_account(user, force_insert=True)
+    for registry in Registry.objects.all():
+        create_personal_namespace(user, registry)
+    if user.admin:
+        join_global_teams(user)
+    record("user.create", user, actor=actor, admin=user.admin, bot=user.bot)
+
+
+def _save_account(user: User, **options: Any) -> None:
+    try:
+        with transaction.atomic():
+            user.save(**options)
+    except IntegrityError:
+        _check_account(user)  # somebody else was a moment faster: say which field it is
+        raise
+
+
+def _check_account(user: User, password: str | None = None) -> None:
     """Raise ValidationError with everything that is wrong, by field."""
     problems: dict[str, list[ValidationError]] = {}
     try:
@@ -133,7 +167,7 @@ def _check_account(user: User, password: str | None) -> None:
         problems.setdefault("username", []).extend(problems.pop("username_key"))
     if not user.email and "email" not in problems:
         problems["email"] = [ValidationError("This field cannot be blank.", code="blank")]
-    if not user.bot and "username" not in problems:
+    if user._state.adding and not user.bot and "username" not in problems:  # noqa: SLF001 - Django says so nowhere else
         try:
             namespace_name_for(user.username)
         except ValidationError as error:
@@ -150,10 +184,13 @@ def _check_account(user: User, password: str | None) -> None:
 def _check_password(password: str, user: User) -> None:
     if not password:
         raise ValidationError({"password": ValidationError("This field cannot be blank.", code="blank")})
+    if any(letter == "\0" or unicodedata.category(letter) == "Cs" for letter in password):
+        raise ValidationError({"password": ValidationError("This password cannot be typed.", code="invalid")})
     if len(password) > LONGEST_PASSWORD:
         raise ValidationError(
             {"password": ValidationError(
-                f"This password is too long. It must have at most {LONGEST_PASSWORD} characters.", code="max_length"
+                "This password is too long. It must have at most %(limit_value)d characters.",
+                code="max_length", params={"limit_value": LONGEST_PASSWORD},
             )}
         )  # fmt: skip
     try:
@@ -173,11 +210,13 @@ def create_token(user: User, application: str, *, actor: User) -> tuple[Applicat
     """
     User.objects.filter(pk=user.pk).select_for_update().get()  # two at once could both be the fifth
     if user.application_tokens.count() >= TOKENS_PER_USER:
-        raise ValidationError(f"Users cannot have more than {TOKENS_PER_USER} application tokens.", code="too_many")
+        raise ValidationError(f"Users cannot have more than {TOKENS_PER_USER} application tokens", code="too_many")
     value = "ptk_" + "".join(secrets.choice(TOKEN_ALPHABET) for _ in range(TOKEN_LENGTH))
     token = ApplicationToken(user=user, application=application.strip(), digest=token_digest(value))
-    token.full_clean()
-    token.save()
+    token.full_clean(validate_constraints=False)
+    taken = ValidationError("You have a token of this name already.", code="unique")
+    same = user.application_tokens.filter(application=token.application)
+    insert_once(token, same, ValidationError({"application": taken}))
     record("application_token.create", token, actor=actor, application=token.application)
     return token, value
 

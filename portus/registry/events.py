@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
@@ -179,12 +179,13 @@ def _problem(event: dict[str, Any]) -> str:
         return "A field of the target is not text."
     if len(target.get("digest", "")) > 160 or len(target.get("tag", "")) > 128:
         return "The digest or the tag is too long."
-    if event["action"] == "push":
-        if not target.get("mediaType", "").startswith(MANIFEST_TYPES):
-            return "The media type is neither a manifest's nor a layer's."
-        if not target.get("digest"):
-            return "A push without a digest."
-    return ""
+    return _problem_of_push(target) if event["action"] == "push" else ""
+
+
+def _problem_of_push(target: dict[str, Any]) -> str:
+    if not target.get("mediaType", "").startswith(MANIFEST_TYPES):
+        return "The media type is neither a manifest's nor a layer's."
+    return "" if target.get("digest") else "A push without a digest."
 
 
 def _is_text(value: Any) -> bool:
@@ -333,7 +334,7 @@ def _handle(event: RegistryEvent) -> None:
         raise AssertionError(msg)
     client = RegistryClient(registry)
     for _ in range(TRIES_WHEN_STALE):
-        # What the registry says is true at the moment of asking; should somebody else have written meanwhile, ask again.
+        # What the registry says is true at the moment of asking; if somebody else has written meanwhile, ask again.
         revision = repositories.revision_of(registry, notification.repository)
         try:
             _apply(event, registry, client, notification, revision)

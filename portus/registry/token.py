@@ -203,7 +203,7 @@ def _namespace_condition(names: list[str]) -> tuple[str, list[str]]:
 
 def _standing(
     user: Account | None,
-    is_global: bool | None,  # noqa: FBT001 - the columns of a row
+    is_global: bool | None,
     visibility: int,
     personal_owner_id: int | None,
     role: int | None,

@@ -17,7 +17,7 @@ def is_attachment(tag_name: str) -> bool:
 
 
 class Repository(models.Model):
-    """One repository as the registry has it. Its name may contain slashes; the namespace is the part before the first."""
+    """One repository as the registry has it. Its name may have slashes; the namespace is the part before the first."""
 
     namespace = models.ForeignKey("teams.Namespace", on_delete=models.CASCADE, related_name="repositories")
     name = ExactCharField(max_length=255)
@@ -85,7 +85,7 @@ class Manifest(models.Model):
 
 
 class IndexEntry(models.Model):
-    """A child that an index names. By digest, not by row: an index may be known before its children, or without them."""
+    """A child that an index names. By digest, not by row: an index may be known before its children or without them."""
 
     index = models.ForeignKey(Manifest, on_delete=models.CASCADE, related_name="entries")
     digest = ExactCharField(max_length=DIGEST_LENGTH)

@@ -5,6 +5,7 @@ The registry was asked before, outside the transaction; `revision` says which st
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from django.db import IntegrityError, transaction
 from django.db.models import F, Q
@@ -77,11 +78,11 @@ def record_push(
     tag = None
     if pushed.tag and pushed.tagged:
         if pushed.manifest and pushed.tagged.digest == pushed.manifest.digest and manifest:
-            tag = _point(repository, pushed.tag, manifest, at, author, author_name)
+            tag = _point(repository, pushed.tag, manifest, at, author=author, author_name=author_name)
         else:
             # The tag has moved on. The event of that push tells who did it; that it is so is true already.
             target = _keep_manifest(repository, pushed.tagged, None, None, "")
-            tag = _point(repository, pushed.tag, target, None, None, "")
+            tag = _point(repository, pushed.tag, target, None, author=None, author_name="")
     _count(repository)
     if at and pushed.manifest:
         record(
@@ -130,15 +131,15 @@ def record_removal(
         tags, manifests = tags.filter(manifest__digest=digest), manifests.filter(digest=digest)
     elif tag:
         tags, manifests = tags.filter(name=tag), manifests.none()
-    who = {"actor": actor, "actor_name": actor_name or SOMEONE, "at": at}
+    tell = partial(record, actor=actor, actor_name=actor_name or SOMEONE, at=at)
     for gone in tags.select_related("manifest", "repository__namespace__registry").order_by("name"):
-        record("repository.delete", repository, gone, tag_name=gone.name, digest=gone.manifest.digest, **who)
+        tell("repository.delete", repository, gone, tag_name=gone.name, digest=gone.manifest.digest)
     tags.delete()
     manifests.delete()
     if repository.manifests.exists():
         _count(repository)
         return
-    record("namespace.delete", repository.namespace, repository, repository_name=repository.name, **who)
+    tell("namespace.delete", repository.namespace, repository, repository_name=repository.name)
     repository.delete()
 
 
@@ -147,12 +148,14 @@ def _is(namespace: str | None) -> Q:
 
 
 def _repository_at(registry: Registry, full_name: str, revision: int | None) -> Repository:
-    """Return the repository, made if there was none, with its revision one higher; raise Stale if it moved meanwhile."""
+    """Return the repository, made if there was none, with its revision one higher; raise Stale if it has moved."""
     if revision is None:
         return _make(registry, full_name)
     repository = find(registry, full_name)
-    moved = Repository.objects.filter(pk=repository.pk if repository else None, revision=revision)
-    if repository is None or not moved.update(revision=F("revision") + 1):
+    if repository is None:
+        raise Stale
+    unmoved = Repository.objects.filter(pk=repository.pk, revision=revision)
+    if not unmoved.update(revision=F("revision") + 1):
         raise Stale
     return repository
 
@@ -210,7 +213,7 @@ def _keep_manifest(
 
 
 def _point(
-    repository: Repository, name: str, manifest: Manifest, at: datetime | None, author: User | None, author_name: str
+    repository: Repository, name: str, manifest: Manifest, at: datetime | None, *, author: User | None, author_name: str
 ) -> Tag:
     """Make a tag point at a manifest. Author and date follow the newest push of this name, whatever the order."""
     now = timezone.now()
