@@ -20,6 +20,7 @@ KILL_AFTER_SECONDS = 10
 # supervisor waits a second longer after each attempt, and gives up after so many.
 ATTEMPTS = 1000
 TURN_SECONDS = 0.1
+ENV = "/usr/bin/env"
 
 
 @dataclass(frozen=True)
@@ -53,16 +54,16 @@ def run(configuration: str) -> NoReturn:
     sys.exit()
 
 
-def configuration(programs: Iterable[Program], *, run: Path) -> str:
-    """Return supervisor's configuration for the programs; its own files are in `run`."""
+def configuration(programs: Iterable[Program]) -> str:
+    """Return supervisor's configuration for the programs; its own files are beside it."""
     lines = [
         "[supervisord]",
         "nodaemon=true",
         "logfile=/dev/null",
         "logfile_maxbytes=0",
         "loglevel=warn",
-        f"pidfile={_escaped(str(run / 'supervisord.pid'))}",
-        f"childlogdir={_escaped(str(run))}",
+        "pidfile=%(here)s/supervisord.pid",
+        "childlogdir=%(here)s",
         *(["user=root"] if os.geteuid() == 0 else []),
     ]
     for program in programs:
@@ -89,10 +90,10 @@ def _section(program: Program) -> list[str]:
 
 def _command(program: Program) -> str:
     """Return the command line as supervisor reads it. A program ends with supervisor, however that ends."""
-    setpriv, env = shutil.which("setpriv"), shutil.which("env")
     command = list(program.command)
-    if program.environ and env:
-        command = [env, "-i", *(f"{name}={value}" for name, value in program.environ.items()), *command]
+    if program.environ:
+        command = [ENV, "-i", *(f"{name}={value}" for name, value in program.environ.items()), *command]
+    setpriv = shutil.which("setpriv")
     if setpriv:
         command = [setpriv, "--pdeathsig", "TERM", "--", *command]
     return " ".join(_quoted(part) for part in command)

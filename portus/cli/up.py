@@ -128,7 +128,7 @@ def _become_supervisor(programs: list[Program], run: Path, lock: int) -> None:
     shutil.rmtree(run, ignore_errors=True)
     run.mkdir(mode=0o700)
     path = run / "supervisord.conf"
-    path.write_text(supervision.configuration(programs, run=run), encoding="utf-8")
+    path.write_text(supervision.configuration(programs), encoding="utf-8")
     os.set_inheritable(lock, True)
     if sys.stderr.isatty():
         os.environ["FORCE_COLOR"] = "1"  # the processes write into pipes, but it is a person who reads

@@ -4,10 +4,10 @@ import logging
 import os
 import signal
 import ssl
-from collections.abc import Callable
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from django.conf import settings
@@ -19,6 +19,9 @@ from portus.cli import place
 from portus.config import Options
 from portus.settings import LOADED
 from portus.wsgi import application
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +54,8 @@ def command() -> None:
     logger.info("Listening on %s, port %s.", options.web.bind, options.web.port)
     # Workers are forked from this process, which has loaded everything; what is frozen stays shared between them.
     gc.freeze()
-    server.serve(target_loader=partial(load_application, os.getpid()), wrap_loader=False)
+    load = partial(load_application, os.getpid(), options.runtime.url_prefix)
+    server.serve(target_loader=load, wrap_loader=False)
 
 
 def make_server(options: Options) -> MPServer:
@@ -76,7 +80,7 @@ def make_server(options: Options) -> MPServer:
     )
 
 
-def load_application(parent: int) -> Callable[..., Any]:
+def load_application(parent: int, prefix: str) -> "WSGIApplication":
     """Return the WSGI application; called in each worker.
 
     A worker ends with the process that started it: it would go on answering with its old code, and some of all
@@ -85,7 +89,22 @@ def load_application(parent: int) -> Callable[..., Any]:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent:  # it ended before that line
         os._exit(1)
-    return application
+    # granian copies the environment into each request; our secrets have been read, and do not belong there.
+    for name in [name for name in os.environ if name.startswith(("PORTUS_", "DATABASE_URL"))]:
+        del os.environ[name]
+    return below(prefix, application) if prefix else application
+
+
+def below(prefix: str, served: "WSGIApplication") -> "WSGIApplication":
+    """Return an application that finds its paths below a prefix, and also without it: some proxies take it away."""
+
+    def stripped(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        path = environ["PATH_INFO"]
+        if path == prefix or path.startswith(f"{prefix}/"):
+            environ["PATH_INFO"] = path[len(prefix) :] or "/"
+        return served(environ, start_response)
+
+    return stripped
 
 
 def _log_configuration() -> dict[str, Any]:

@@ -3,16 +3,21 @@
 import os
 import signal
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 
 from portus.tests.servers.ports import LOOPBACK, free_port
 from portus.tests.servers.process import Process
+from portus.tests.servers.registry import RegistryBinary, find_registry_binary
 
 PORTUS = Path(sys.executable).parent / "portus"
+# What a process of the tree has on its command line.
+ROLES = {"registry": "registry.yml", "web": "portus.cli web", "background": "portus.cli background"}
 
 
 @dataclass(frozen=True)
@@ -21,6 +26,8 @@ class RunningPortus:
     data: Path
     port: int
     registry_port: int
+    has_registry: bool = True
+    prefix: str = ""
 
     @property
     def url(self) -> str:
@@ -30,6 +37,11 @@ class RunningPortus:
     def registry_address(self) -> str:
         """As a container client names the registry; it is the name of the token service too."""
         return f"localhost:{self.registry_port}"
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """What its commands see, for one that is run beside it."""
+        return self.process.environ
 
     @property
     def storage(self) -> Path:
@@ -48,29 +60,91 @@ class RunningPortus:
         self.stop()
         self.start()
 
+    def pid(self, role: str) -> int | None:
+        """The process of a role: registry, web or background; `worker` is the first of those that web has."""
+        if role == "worker":
+            web = self.pid("web")
+            return next(iter(_children(web)), None) if web else None
+        return next((child for child in _children(self.process.pid) if ROLES[role] in command_of(child)), None)
+
+    def kill(self, role: str) -> int:
+        """End the process of a role as a crash would; what its process id was."""
+        pid = self.pid(role)
+        assert pid is not None, f"no {role} is running"
+        os.kill(pid, signal.SIGKILL)
+        return pid
+
+    def wait_for(self, role: str, *, other_than: int, seconds: float = 15) -> int:
+        """Return the process id of a role that was started again."""
+        deadline = time.monotonic() + seconds
+        while (pid := self.pid(role)) in {None, other_than}:
+            assert time.monotonic() < deadline, f"no {role} came back:\n{self.process.last_lines()}"
+            time.sleep(0.05)
+        assert pid is not None
+        return pid
+
+    def tree(self) -> set[int]:
+        """All processes: supervisor's, its children, theirs."""
+        found, new = set(), {self.process.pid}
+        while new:
+            found |= new
+            new = {child for pid in new for child in _children(pid)} - found
+        return found
+
     def log(self) -> str:
         return self.process.log()
 
     def _answers(self) -> bool:
+        addresses = [f"http://{LOOPBACK}:{self.port}{self.prefix}/api/v1/_ping"]
+        if self.has_registry:
+            addresses.append(f"http://{LOOPBACK}:{self.registry_port}/v2/")
         try:
-            return httpx.get(f"http://{LOOPBACK}:{self.port}/api/v1/_ping", timeout=5, trust_env=False).is_success
+            return all(httpx.get(at, timeout=5, trust_env=False).status_code in {200, 401} for at in addresses)
         except httpx.TransportError:
             return False
 
 
-def start_portus(folder: Path, *, environ: Mapping[str, str] | None = None) -> RunningPortus:
-    """Start Portus with its state below folder and return when it is ready.
+def _children(pid: int) -> list[int]:
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
 
-    Nothing of our environment reaches it except the PATH; environ is added.
+
+def command_of(pid: int) -> str:
+    """The command line of a process, "" for one that has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ").strip()
+    except OSError:
+        return ""
+
+
+def prepare_portus(
+    folder: Path,
+    *,
+    environ: Mapping[str, str] | None = None,
+    registry: RegistryBinary | None = None,
+    has_registry: bool = True,
+    prefix: str = "",
+) -> RunningPortus:
+    """Return Portus as it could be started, with its state below folder.
+
+    It finds `registry`, or a registry 2.8 where none is given; an environ with a PATH of its own decides that itself.
+    Nothing of our environment reaches it except the PATH; environ is added. Whether there is a registry and a prefix
+    tells us only when it is ready.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    registry = registry or find_registry_binary("2.8")
+    programs = folder / "bin"
+    programs.mkdir(exist_ok=True)
+    if registry:
+        (programs / "registry").symlink_to(registry.path)
     port, registry_port = free_port(), free_port()
-    data = folder / "data"
     variables = {
-        "PATH": os.environ["PATH"],
+        "PATH": f"{programs}:{os.environ['PATH']}",
         "HOME": str(folder),
         "LANG": "C.UTF-8",
-        "PORTUS_DATA": str(data),
+        "PORTUS_DATA": str(folder / "data"),
         "PORTUS_PORT": str(port),
         "REGISTRY_PORT": str(registry_port),
         **(environ or {}),
@@ -78,6 +152,12 @@ def start_portus(folder: Path, *, environ: Mapping[str, str] | None = None) -> R
     process = Process(
         [PORTUS, "up"], log=folder / "portus.log", environ=variables, stop_signal=signal.SIGINT, cwd=folder
     )
-    running = RunningPortus(process, data, port, registry_port)
+    data, port, registry_port = (variables[name] for name in ("PORTUS_DATA", "PORTUS_PORT", "REGISTRY_PORT"))
+    return RunningPortus(process, Path(data), int(port), int(registry_port), has_registry, prefix)
+
+
+def start_portus(folder: Path, **options: Any) -> RunningPortus:
+    """Start Portus with its state below folder and return when it is ready; the options are those of prepare_portus."""
+    running = prepare_portus(folder, **options)
     running.start()
     return running
