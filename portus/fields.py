@@ -1,8 +1,9 @@
-"""Database fields that behave the same on SQLite, PostgreSQL and MariaDB."""
+"""Database fields, and inserting, that behave the same on SQLite, PostgreSQL and MariaDB."""
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from django.db import models
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 DIGEST_LENGTH = 160  # characters; sha512 with its prefix takes 135
@@ -22,14 +23,35 @@ else:
             return cls
 
 
+def check_printable(value: str) -> None:
+    """Raise ValidationError for control characters, and for what no database can store (NUL, half a character)."""
+    if not value.isprintable():
+        raise ValidationError("Use printable characters only.", code="invalid")
+
+
 class ExactCharField(_CharField[_Set, _Get]):
-    """Text whose comparisons are exact: `v1`, `V1` and `v1 ` are three values on every database.
+    """One line of text whose comparisons are exact: `v1`, `V1` and `v1 ` are three values on every database.
 
     MariaDB folds case and pads with blanks unless the column says otherwise; a name in a registry does neither.
     """
+
+    default_validators = [check_printable]
 
     def db_parameters(self, connection: BaseDatabaseWrapper) -> dict[str, Any]:
         parameters = super().db_parameters(connection)
         if connection.vendor == "mysql":
             parameters["collation"] = "utf8mb4_nopad_bin"
         return parameters
+
+
+def insert_once(row: models.Model, same: "models.QuerySet[Any]", problem: ValidationError) -> None:
+    """Insert a row; raise `problem` when there is the `same` already, or from somebody else at this very moment."""
+    if same.exists():
+        raise problem
+    try:
+        with transaction.atomic():
+            row.save(force_insert=True)
+    except IntegrityError as error:
+        if same.exists():
+            raise problem from error
+        raise

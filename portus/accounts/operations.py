@@ -214,7 +214,7 @@ def create_token(user: User, application: str, *, actor: User) -> tuple[Applicat
     value = "ptk_" + "".join(secrets.choice(TOKEN_ALPHABET) for _ in range(TOKEN_LENGTH))
     token = ApplicationToken(user=user, application=application.strip(), digest=token_digest(value))
     token.full_clean(validate_constraints=False)
-    taken = ValidationError("You have a token of this name already.", code="unique")
+    taken = ValidationError("Application has already been taken", code="unique")
     same = user.application_tokens.filter(application=token.application)
     insert_once(token, same, ValidationError({"application": taken}))
     record("application_token.create", token, actor=actor, application=token.application)

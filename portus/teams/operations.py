@@ -2,16 +2,20 @@
 
 import re
 from collections.abc import Callable
+from typing import TypeVar
 
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from portus.accounts.models import User
 from portus.activities.operations import record
+from portus.fields import insert_once
 from portus.registry.models import Registry
 from portus.teams.models import Membership, Namespace, Role, Team, Visibility
 
 LONGEST_NAME = 255
+
+_Row = TypeVar("_Row", Team, Namespace)
 
 
 # Teams
@@ -20,9 +24,10 @@ LONGEST_NAME = 255
 @transaction.atomic
 def create_team(*, name: str, description: str = "", owner: User, actor: User) -> Team:
     """Create a team with its first owner; raise ValidationError for a name that is blank or taken."""
-    team = Team(name=name, description=description)
-    team.full_clean()
-    team.save()
+    team = Team(name=name.strip(), description=description)
+    _check_text({"description": description})
+    team.full_clean(validate_unique=False)
+    insert_once(team, Team.objects.filter(name=team.name), _taken("name", "Name has already been taken"))
     Membership.objects.create(team=team, user=owner, role=Role.OWNER)
     record("team.create", team, actor=actor, team=team.name)
     return team
@@ -34,8 +39,9 @@ def add_member(team: Team, user: User, role: Role, *, actor: User) -> Membership
     if team.hidden:
         raise ValidationError("This team has no members to manage.", code="hidden")
     membership = Membership(team=team, user=user, role=Role.OWNER if user.admin else role)
-    membership.full_clean()
-    membership.save()
+    membership.full_clean(validate_constraints=False)
+    same = Membership.objects.filter(team=team, user=user)
+    insert_once(membership, same, _taken("user", f"{user.username} is a member already."))
     record(
         "team.add_member", team, user,
         actor=actor, team=team.name, team_user=user.username, role=Role(membership.role).label,
@@ -52,8 +58,10 @@ def create_namespace(*, name: str, team: Team, registry: Registry, description: 
     if team.hidden:
         raise ValidationError({"team": "This team takes no further namespaces."}, code="hidden")
     namespace = Namespace(name=name, team=team, registry=registry, description=description)
-    namespace.full_clean()
-    namespace.save()
+    _check_text({"description": description})
+    namespace.full_clean(validate_constraints=False)
+    same = Namespace.objects.filter(registry=registry, name=name)
+    insert_once(namespace, same, _taken("name", "Name has already been taken"))
     record("namespace.create", namespace, actor=actor, team=team.name)
     return namespace
 
@@ -63,8 +71,9 @@ def change_visibility(namespace: Namespace, visibility: Visibility, *, actor: Us
     """Set who may pull besides the members; return whether anything changed. The global namespace is never private."""
     if namespace.visibility == visibility:
         return False
+    if namespace.is_global and visibility == Visibility.PRIVATE:
+        raise ValidationError({"visibility": "The global namespace cannot be private."}, code="global")
     namespace.visibility = visibility
-    namespace.full_clean()
     namespace.save(update_fields=["visibility", "updated_at"])
     record("namespace.change_visibility", namespace, actor=actor, visibility=visibility.label)
     return True
@@ -74,31 +83,40 @@ def change_visibility(namespace: Namespace, visibility: Visibility, *, actor: Us
 def create_personal_namespace(user: User, registry: Registry) -> Namespace | None:
     """Give a person a private namespace with a hidden team of her own in a registry, once; a bot gets none.
 
-    Raises ValidationError when no namespace name can be made of the user name.
+    It is named after her, or after her number where no namespace name can be made of her user name.
     """
     if user.bot or Namespace.objects.filter(registry=registry, personal_owner=user).exists():
         return None
-    namespace = Namespace.objects.create(
-        name=_free_name(namespace_name_for(user.username), _names_in(registry)),
-        registry=registry,
-        team=_hidden_team(user.username, [user], f"The team of {user.username}'s personal namespace."),
-        personal_owner=user,
-        visibility=Visibility.PRIVATE,
-        description=f"The personal namespace of {user.username}.",
+    try:
+        wanted = namespace_name_for(user.username)
+    except ValidationError:  # nobody can sign up like this, but names were changed in other databases
+        wanted = f"user{user.pk}"
+    team = _hidden_team(user.username, [user], f"The team of {user.username}'s personal namespace.")
+    return _create_named(
+        wanted,
+        lambda name: Namespace.objects.filter(registry=registry, name=name).exists(),
+        lambda name: Namespace.objects.create(
+            name=name,
+            registry=registry,
+            team=team,
+            personal_owner=user,
+            visibility=Visibility.PRIVATE,
+            description=f"The personal namespace of {user.username}.",
+        ),
     )
-    record("namespace.create", namespace, actor=user)
-    return namespace
 
 
 @transaction.atomic
 def create_global_namespace(registry: Registry) -> Namespace:
-    """Create the public namespace of all repositories without a prefix, owned by the administrators' hidden team."""
+    """Create the public namespace of all repositories without a prefix, owned by the administrators' hidden team.
+
+    Disabled administrators are among them: they may be enabled again.
+    """
     number = Registry.objects.count()
-    team = _hidden_team(
-        f"portus_global_team_{number}", list(User.objects.admins()), f"Administrators of {registry.name}."
-    )
+    admins = list(User.objects.filter(admin=True))
+    team = _hidden_team(f"portus_global_team_{number}", admins, f"Administrators of {registry.name}.")
     return Namespace.objects.create(
-        name=_free_name(f"portus_global_namespace_{number}", _names_in(registry)),
+        name=f"portus_global_namespace_{number}",
         registry=registry,
         team=team,
         global_marker=True,
@@ -123,20 +141,42 @@ def namespace_name_for(username: str) -> str:
     if not name:
         raise ValidationError(
             {"username": ValidationError("No namespace name can be made of this name: use letters a-z or digits.",
-                                         code="no_namespace")}
+                                         code="no_namespace", params={"name": username})}
         )  # fmt: skip
     return name
 
 
-def _names_in(registry: Registry) -> Callable[[str], bool]:
-    return lambda name: Namespace.objects.filter(registry=registry, name=name).exists()
+def _taken(field: str, sentence: str) -> ValidationError:
+    return ValidationError({field: ValidationError(sentence, code="unique")})
+
+
+def _check_text(texts: dict[str, str]) -> None:
+    """Raise ValidationError for a text of several lines with what no database can store in it."""
+    for field, text in texts.items():
+        if "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
+            raise ValidationError({field: ValidationError("This text has characters that are none.", code="invalid")})
 
 
 def _hidden_team(name: str, owners: list[User], description: str) -> Team:
-    free = _free_name(name, lambda candidate: Team.objects.filter(name=candidate).exists())
-    team = Team.objects.create(name=free, hidden=True, description=description)
+    team = _create_named(
+        name,
+        lambda name: Team.objects.filter(name=name).exists(),
+        lambda name: Team.objects.create(name=name, hidden=True, description=description),
+    )
     Membership.objects.bulk_create(Membership(team=team, user=owner, role=Role.OWNER) for owner in owners)
     return team
+
+
+def _create_named(wanted: str, is_taken: Callable[[str], bool], create: Callable[[str], _Row]) -> _Row:
+    """Create under the first free name, also when somebody else takes one at this very moment."""
+    while True:
+        name = _free_name(wanted, is_taken)
+        try:
+            with transaction.atomic():
+                return create(name)
+        except IntegrityError:
+            if not is_taken(name):
+                raise
 
 
 def _free_name(wanted: str, is_taken: Callable[[str], bool]) -> str:
@@ -144,6 +184,6 @@ def _free_name(wanted: str, is_taken: Callable[[str], bool]) -> str:
     name, number = wanted, 0
     while is_taken(name):
         suffix = str(number)
-        name = wanted[: LONGEST_NAME - len(suffix)].rstrip("._-") + suffix
+        name = wanted[: LONGEST_NAME - len(suffix)] + suffix
         number += 1
     return name
