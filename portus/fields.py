@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, models, transaction
+from django.db import IntegrityError, connection, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 DIGEST_LENGTH = 160  # characters; sha512 with its prefix takes 135
@@ -55,3 +55,12 @@ def insert_once(row: models.Model, same: "models.QuerySet[Any]", problem: Valida
         if same.exists():
             raise problem from error
         raise
+
+
+def upsert(row: models.Model, *, key: list[str], fields: list[str]) -> None:
+    """Insert a row, or set `fields` of the one with the same `key`, in one statement."""
+    # MariaDB finds the conflicting row by itself and refuses to be told how.
+    named = connection.features.supports_update_conflicts_with_target
+    type(row)._default_manager.bulk_create(  # noqa: SLF001 - Django's name for it
+        [row], update_conflicts=True, update_fields=fields, unique_fields=key if named else None
+    )

@@ -4,11 +4,13 @@
 
 cast.ada is an administrator, alice owns cast.team, bob contributes, carol views, dave is a stranger; nobody is in
 cast.empty_team. All have the password of the fixture `password`. Factories build real rows, with names that count up.
-`configure(**{"delete.enabled": False})` sets options for one test.
+`configure(**{"delete.enabled": False})` sets options for one test. `at_once([call, …])` runs calls in threads.
 """
 
 import itertools
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
@@ -19,6 +21,7 @@ import pytest
 from django.conf import settings
 from django.contrib.auth.hashers import make_password
 from django.core.cache import cache
+from django.db import connections
 from django.utils import timezone
 from pydantic import BaseModel
 
@@ -39,6 +42,26 @@ STATIC_ROOT = Path(settings.STATIC_ROOT)
 
 _numbers = itertools.count(1)
 _hash = lru_cache(make_password)  # hashing is slow on purpose; one hash serves everybody
+
+
+def at_once(calls: Sequence[Callable[[], Any]]) -> list[Any]:
+    """Run all at the same moment, each in a thread with a connection of its own; return results and exceptions.
+
+    The test needs `django_db(transaction=True)`: threads see only what is committed.
+    """
+    start = threading.Barrier(len(calls))
+
+    def run(call: Callable[[], Any]) -> Any:
+        try:
+            start.wait(timeout=30)
+            return call()
+        except Exception as error:
+            return error
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return list(pool.map(run, calls))
 
 
 @pytest.fixture(scope="session", autouse=True)

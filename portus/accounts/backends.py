@@ -35,6 +35,7 @@ from portus.accounts.models import (
     name_key,
     token_digest,
 )
+from portus.fields import upsert
 
 FAILURES_UNTIL_LOCK = 10
 VERDICT_SECONDS = 60
@@ -242,14 +243,8 @@ def _verify(found: _Credentials, stored: str, password: str) -> bool:
 def _count_failure(key: str, password: str) -> None:
     """Note a wrong password for a name in one statement; the same one again only moves its time."""
     fingerprint = hmac.digest(settings.SECRET_KEY.encode(), f"{key}\0{password}".encode(), "sha256").hex()
-    # MariaDB finds the conflicting row by itself and refuses to be told how.
-    named = connection.features.supports_update_conflicts_with_target
-    SignInFailure.objects.bulk_create(
-        [SignInFailure(name_key=key, fingerprint=fingerprint, failed_at=timezone.now())],
-        update_conflicts=True,
-        update_fields=["failed_at"],
-        unique_fields=["name_key", "fingerprint"] if named else None,
-    )
+    failure = SignInFailure(name_key=key, fingerprint=fingerprint, failed_at=timezone.now())
+    upsert(failure, key=["name_key", "fingerprint"], fields=["failed_at"])
 
 
 class _Verdicts:

@@ -116,7 +116,9 @@ Visitor = User | AnonymousUser
 
 
 class SignUpLock(models.Model):
-    """One row that is locked while it is decided who is the first user."""
+    """One row that is locked while an account or a registry is made."""
+
+    taken_at = models.DateTimeField(default=timezone.now)
 
 
 def token_digest(value: str) -> str:

@@ -23,7 +23,7 @@ from portus.accounts.models import (
     token_digest,
 )
 from portus.activities.operations import record
-from portus.fields import insert_once
+from portus.fields import insert_once, upsert
 from portus.registry.models import Registry
 from portus.teams.operations import create_personal_namespace, join_global_teams, namespace_name_for
 
@@ -121,8 +121,8 @@ def wait_for_sign_ups() -> None:
 
     So one user is the first, and everybody gets a namespace in every registry.
     """
-    SignUpLock.objects.get_or_create(pk=1)
-    SignUpLock.objects.select_for_update().get(pk=1)
+    # In one statement: MariaDB sees a deadlock when two that failed to insert the row both lock it.
+    upsert(SignUpLock(pk=1, taken_at=timezone.now()), key=["pk"], fields=["taken_at"])
 
 
 def _check_new(user: User, password: str | None) -> None:
@@ -163,8 +163,9 @@ def _check_account(user: User, password: str | None = None) -> None:
         user.full_clean(exclude=["password"])
     except ValidationError as error:
         problems |= error.error_dict
-    if "username_key" in problems:  # the column that is unique; people know the field by its other name
-        problems.setdefault("username", []).extend(problems.pop("username_key"))
+    of_key = problems.pop("username_key", None)  # the column that is unique; people know the field by its other name
+    if of_key:
+        problems.setdefault("username", of_key)
     if not user.email and "email" not in problems:
         problems["email"] = [ValidationError("This field cannot be blank.", code="blank")]
     if user._state.adding and not user.bot and "username" not in problems:  # noqa: SLF001 - Django says so nowhere else
@@ -178,7 +179,8 @@ def _check_account(user: User, password: str | None = None) -> None:
         except ValidationError as error:
             problems |= error.error_dict
     if problems:
-        raise ValidationError(problems)
+        raise ValidationError({field: list({error.code: error for error in errors}.values())
+                               for field, errors in problems.items()})  # fmt: skip
 
 
 def _check_password(password: str, user: User) -> None:
