@@ -17,7 +17,8 @@ from supervisor.options import ServerOptions
 
 # Longer than what the web server gives its workers to finish their requests.
 KILL_AFTER_SECONDS = 10
-# supervisor waits a second longer after each attempt, and gives up after so many.
+# What ends sooner did not really start: the next attempt comes a second later than the last, and so on.
+STARTED_AFTER_SECONDS = 10
 ATTEMPTS = 1000
 TURN_SECONDS = 0.1
 ENV = "/usr/bin/env"
@@ -74,7 +75,9 @@ def configuration(programs: Iterable[Program]) -> str:
 
 
 def _section(program: Program) -> list[str]:
-    restart = ["autorestart=false", "startsecs=0"] if program.once else ["autorestart=true", f"startretries={ATTEMPTS}"]
+    restart = ["autorestart=true", f"startsecs={STARTED_AFTER_SECONDS}", f"startretries={ATTEMPTS}"]
+    if program.once:
+        restart = ["autorestart=false", "startsecs=0"]
     return [
         f"[program:{program.name}]",
         f"command={_command(program)}",

@@ -48,6 +48,7 @@ def fetch_registry(folder: Path) -> Path | None:
     if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
         logger.warning("A registry cannot be fetched here: this is no Debian.")
         return None
+    logger.info("Taking a registry out of Debian's package %s.", PACKAGE)
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix="fetching-") as name:
         work = Path(name)

@@ -1,4 +1,5 @@
 import fcntl
+import logging
 import os
 import shlex
 import shutil
@@ -27,6 +28,7 @@ def command() -> None:
     REGISTRY_PORT (5000), both on PORTUS_BIND (127.0.0.1). What is missing is made: the database, the keys, the
     registry's configuration. What dies is started again.
     """
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
     loaded = place.read_configuration()
     options = loaded.options
     data = options.runtime.data

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from django.conf import settings
+from django.urls import get_resolver
 from granian.constants import Interfaces, SSLProtocols
 from granian.log import LogLevels
 from granian.server import MPServer
@@ -52,7 +53,8 @@ def command() -> None:
     for notice in LOADED.notices:
         logger.warning(notice)
     logger.info("Listening on %s, port %s.", options.web.bind, options.web.port)
-    # Workers are forked from this process, which has loaded everything; what is frozen stays shared between them.
+    # Workers are forked from this process: what it has loaded they share, and what cannot be loaded fails here, once.
+    get_resolver().url_patterns  # noqa: B018 - loads all views
     gc.freeze()
     load = partial(load_application, os.getpid(), options.runtime.url_prefix)
     server.serve(target_loader=load, wrap_loader=False)
