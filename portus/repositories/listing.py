@@ -183,13 +183,13 @@ def _images(repository: Repository, manifests: list[Manifest], tags: QuerySet[Ta
 def _attachments(repository: Repository, digests: Iterable[str]) -> dict[str, list[Attachment]]:
     """Return what hangs on each digest: what names it as its subject, and what cosign tagged with it."""
     found: dict[str, list[Attachment]] = defaultdict(list)
-    seen = set()
-    for manifest in repository.manifests.filter(subject_digest__in=digests).order_by("pk"):
-        seen.add(manifest.pk)
+    # Sorted here: asked to do it, a database may go through the repository in that order and look at everything.
+    named = sorted(repository.manifests.filter(subject_digest__in=digests), key=lambda manifest: manifest.pk)
+    for manifest in named:
         found[manifest.subject_digest].append(Attachment(kinds.attachment_kind(manifest), manifest))
     names = {digest.replace(":", "-", 1) + suffix: digest for digest in digests for suffix in COSIGN_SUFFIXES}
-    tags = repository.tags.filter(name__in=names, attachment=True).select_related("manifest").order_by("pk")
-    for tag in tags:
-        if tag.manifest_id not in seen:
+    tags = repository.tags.filter(name__in=names, attachment=True).select_related("manifest")
+    for tag in sorted(tags, key=lambda tag: tag.pk):
+        if tag.manifest not in named:
             found[names[tag.name]].append(Attachment(kinds.attachment_kind(tag.manifest, tag.name), tag.manifest))
     return found

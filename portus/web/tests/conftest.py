@@ -95,6 +95,12 @@ def site(live_server, settings, configure):
 
 
 @pytest.fixture
+def page(page):
+    page.set_default_timeout(10_000)
+    return page
+
+
+@pytest.fixture
 def sign_in_as(page, site, password):
     def sign_in(person):
         page.goto(f"{site}/users/sign_in")
