@@ -31,7 +31,10 @@ class Repository(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["namespace", "name"], name="repository_name_once_per_namespace"),
         ]
-        indexes = [models.Index(fields=["name", "id"], name="repository_by_name")]
+        indexes = [
+            models.Index(fields=["name", "id"], name="repository_by_name"),
+            models.Index(fields=["updated_at", "id"], name="repository_by_update"),
+        ]
 
     def __str__(self) -> str:
         return self.full_name
@@ -77,6 +80,7 @@ class Manifest(models.Model):
         indexes = [
             models.Index(fields=["repository", "subject_digest"], name="manifest_by_subject"),
             models.Index(fields=["digest"], name="manifest_by_digest"),
+            models.Index(fields=["repository", "pushed_at"], name="manifest_by_push"),
         ]
 
     @property
