@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 
-from portus.tests.servers.images import oci_image
 from portus.tests.servers.client import RegistryClient
+from portus.tests.servers.images import oci_image
 from portus.tests.servers.registry import stored_content
 
 PUSHES = 500
