@@ -95,7 +95,7 @@ def create_user(
 def change_password(user: User, password: str, *, actor: User) -> None:
     """Set a person's password; raise ValidationError when it breaks the rules. Her sessions end but the renewed one."""
     if user.bot:
-        raise ValidationError({"password": "A bot has no password."}, code="bot")
+        raise ValidationError({"password": ValidationError("A bot has no password.", code="bot")})
     _check_password(password, user)
     user.set_password(password)
     with transaction.atomic():

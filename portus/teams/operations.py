@@ -27,7 +27,7 @@ def create_team(*, name: str, description: str = "", owner: User, actor: User) -
     team = Team(name=name.strip(), description=description)
     _check_text({"description": description})
     team.full_clean(validate_unique=False)
-    insert_once(team, Team.objects.filter(name=team.name), _taken("name", "Name has already been taken"))
+    insert_once(team, Team.objects.filter(name=team.name), _problem("name", "Name has already been taken", "unique"))
     Membership.objects.create(team=team, user=owner, role=Role.OWNER)
     record("team.create", team, actor=actor, team=team.name)
     return team
@@ -41,7 +41,7 @@ def add_member(team: Team, user: User, role: Role, *, actor: User) -> Membership
     membership = Membership(team=team, user=user, role=Role.OWNER if user.admin else role)
     membership.full_clean(validate_constraints=False)
     same = Membership.objects.filter(team=team, user=user)
-    insert_once(membership, same, _taken("user", f"{user.username} is a member already."))
+    insert_once(membership, same, _problem("user", f"{user.username} is a member already.", "unique"))
     record(
         "team.add_member", team, user,
         actor=actor, team=team.name, team_user=user.username, role=Role(membership.role).label,
@@ -56,12 +56,12 @@ def add_member(team: Team, user: User, role: Role, *, actor: User) -> Membership
 def create_namespace(*, name: str, team: Team, registry: Registry, description: str = "", actor: User) -> Namespace:
     """Create a private namespace of a team; raise ValidationError for a wrong or taken name and for a hidden team."""
     if team.hidden:
-        raise ValidationError({"team": "This team takes no further namespaces."}, code="hidden")
+        raise _problem("team", "This team takes no further namespaces.", "hidden")
     namespace = Namespace(name=name, team=team, registry=registry, description=description)
     _check_text({"description": description})
     namespace.full_clean(validate_constraints=False)
     same = Namespace.objects.filter(registry=registry, name=name)
-    insert_once(namespace, same, _taken("name", "Name has already been taken"))
+    insert_once(namespace, same, _problem("name", "Name has already been taken", "unique"))
     record("namespace.create", namespace, actor=actor, team=team.name)
     return namespace
 
@@ -72,7 +72,7 @@ def change_visibility(namespace: Namespace, visibility: Visibility, *, actor: Us
     if namespace.visibility == visibility:
         return False
     if namespace.is_global and visibility == Visibility.PRIVATE:
-        raise ValidationError({"visibility": "The global namespace cannot be private."}, code="global")
+        raise _problem("visibility", "The global namespace cannot be private.", "global")
     namespace.visibility = visibility
     namespace.save(update_fields=["visibility", "updated_at"])
     record("namespace.change_visibility", namespace, actor=actor, visibility=visibility.label)
@@ -146,15 +146,15 @@ def namespace_name_for(username: str) -> str:
     return name
 
 
-def _taken(field: str, sentence: str) -> ValidationError:
-    return ValidationError({field: ValidationError(sentence, code="unique")})
+def _problem(field: str, sentence: str, code: str) -> ValidationError:
+    return ValidationError({field: ValidationError(sentence, code=code)})
 
 
 def _check_text(texts: dict[str, str]) -> None:
     """Raise ValidationError for a text of several lines with what no database can store in it."""
     for field, text in texts.items():
         if "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
-            raise ValidationError({field: ValidationError("This text has characters that are none.", code="invalid")})
+            raise _problem(field, "This text has characters that are none.", "invalid")
 
 
 def _hidden_team(name: str, owners: list[User], description: str) -> Team:
