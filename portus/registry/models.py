@@ -1,18 +1,27 @@
+import re
 from datetime import datetime
 
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils import timezone
+from django.utils.ipv6 import is_valid_ipv6_address
 
 from portus.activities.snapshot import Audience, Snapshot
 from portus.fields import ExactCharField
 
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9_-]*[A-Za-z0-9])?"
+_HOSTNAME = re.compile(rf"(?P<name>{_LABEL}(?:\.{_LABEL})*)(?::(?P<port>[0-9]{{1,5}}))?")
+_IPV6 = re.compile(r"\[(?P<name>[0-9A-Fa-f:.]+)\](?::(?P<port>[0-9]{1,5}))?")
+
 
 def check_hostname(value: str) -> None:
     """Raise ValidationError unless `value` is a host name or address with an optional port, and nothing else."""
-    host, _, port = value.rpartition(":") if ":" in value and not value.endswith("]") else (value, "", "")
-    if not host or any(letter in host for letter in "/@?# \t\n") or (port and not port.isdigit()):
-        raise ValidationError("Enter a host name with an optional port, such as registry.example.org:5000.")
+    found = _HOSTNAME.fullmatch(value) or _IPV6.fullmatch(value)
+    sound = found is not None and 0 < int(found["port"] or 1) < 2**16
+    if not sound or (value.startswith("[") and not is_valid_ipv6_address(value[1:].partition("]")[0])):
+        raise ValidationError(
+            "Enter a host name with an optional port, such as registry.example.org:5000.", code="invalid"
+        )
 
 
 class TokenKeyHeader(models.TextChoices):
