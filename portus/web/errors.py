@@ -1,9 +1,11 @@
 """Answers to requests that failed: a page for people, JSON where programs ask."""
 
 import logging
+import sys
 from dataclasses import dataclass
 
 from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
 
@@ -11,6 +13,7 @@ from portus.web.context import STYLESHEETS
 
 logger = logging.getLogger(__name__)
 
+RETRY_AFTER_SECONDS = 10
 # Below these paths, and those of the API, the clients are programs.
 PROGRAM_PATHS = ("/v2", "/auth/")
 
@@ -83,7 +86,12 @@ def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse: 
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    return answer(request, 500)
+    """Tell a database that is away or overloaded, which passes, from an error of ours, which does not."""
+    if not isinstance(sys.exc_info()[1], OperationalError | InterfaceError):
+        return answer(request, 500)
+    response = answer(request, 503)
+    response["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    return response
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:

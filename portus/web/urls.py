@@ -4,4 +4,5 @@ from portus.web import views
 
 urlpatterns = [
     path("", views.home, name="home"),
+    path("robots.txt", views.robots),
 ]

@@ -4,6 +4,7 @@ import re
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from django.contrib.sessions.models import Session
 
 from portus.accounts.models import User
 from portus.accounts.operations import create_token
@@ -179,6 +180,28 @@ def test_a_refused_token_says_why_and_the_focus_follows(page, site, cast, sign_i
     page.get_by_text("Application has already been taken").wait_for()
     assert page.url == f"{site}/users/edit"
     assert complaints == []
+
+
+def test_it_says_so_when_the_server_does_not_answer(page, site, cast, sign_in_as):
+    sign_in_as(cast.alice)
+    page.goto(f"{site}/users/edit")
+    page.route("**/users/edit/tokens", lambda route: route.abort())
+
+    page.get_by_label("What is it for?").fill("laptop")
+    page.get_by_role("button", name="Create token").click()
+
+    page.get_by_role("alert").get_by_text("That did not work.").wait_for()
+
+
+def test_it_asks_to_sign_in_when_the_session_has_ended(page, site, cast, sign_in_as):
+    sign_in_as(cast.alice)
+    page.goto(f"{site}/users/edit")
+    Session.objects.all().delete()
+
+    page.get_by_label("What is it for?").fill("laptop")
+    page.get_by_role("button", name="Create token").click()
+
+    page.get_by_role("heading", name="Sign in").wait_for()
 
 
 def test_it_works_without_javascript(browser, site, catalogue, cast, password):

@@ -4,6 +4,7 @@ import json
 
 import pytest
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.db import OperationalError
 from django.test import RequestFactory
 
 from portus.web import errors
@@ -52,6 +53,23 @@ def test_an_error_of_ours_gives_away_nothing(client, cast, monkeypatch):
     assert response.status_code == 500
     assert "Something went wrong on our side" in response.text
     assert "NoneType" not in response.text
+
+
+@pytest.mark.parametrize("path", ["/repositories", "/v2/token"])
+def test_a_database_that_is_away_is_no_error_of_ours(client, cast, monkeypatch, path):
+    def away(*_args, **_options):
+        raise OperationalError("server closed the connection")
+
+    client.raise_request_exception = False
+    client.force_login(cast.alice)
+    monkeypatch.setattr("portus.repositories.listing.page_by_key", away)
+    monkeypatch.setattr("portus.registry.token.rights", away)
+
+    response = client.get(path)
+
+    assert response.status_code == 503
+    assert response["Retry-After"] == "10"
+    assert "server closed" not in response.text
 
 
 def test_what_is_not_allowed_has_words():

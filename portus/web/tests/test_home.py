@@ -18,3 +18,7 @@ def test_people_with_an_account_see_their_repositories(cast, client):
     client.force_login(cast.alice)
 
     assert client.get("/")["Location"] == "/repositories"
+
+
+def test_search_engines_are_kept_to_what_is_published(client):
+    assert client.get("/robots.txt").text == "User-agent: *\nAllow: /explore\nDisallow: /\n"
