@@ -1,5 +1,7 @@
 """What runs in the background, and how often. Each is a few lines; the work is an operation."""
 
+from django.contrib.sessions.backends.db import SessionStore
+
 from portus.accounts.operations import forget_old_failures
 from portus.background.queue import handles, nudge
 from portus.registry import events
@@ -17,3 +19,4 @@ def sweep() -> None:
     nudge("events")
     events.purge()
     forget_old_failures()
+    SessionStore.clear_expired()

@@ -155,7 +155,7 @@ add_member(team, vera, Role.VIEWER, actor=owen)
 create_namespace(name="crew", team=team, registry=Registry.objects.get(), actor=owen)
 change_visibility(Namespace.objects.get(name="owen"), Visibility.PUBLIC, actor=owen)
 """
-# What each may do with skopeo: push to and pull from a private namespace of the team; pull from a public one, push there.
+# With skopeo: push to the team's private namespace, pull from it; pull from somebody's public one, push there.
 RIGHTS = [
     ("owen", True, True, True, True),
     ("connie", True, True, True, False),
