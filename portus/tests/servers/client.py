@@ -1,6 +1,7 @@
 """A container client of a few lines, for what skopeo cannot do: it follows the registry's challenge as others do."""
 
 import re
+import time
 from base64 import b64encode
 from typing import Self
 
@@ -8,6 +9,7 @@ import httpx
 
 from portus.tests.servers.images import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, Image
 
+PATIENCE = 10  # how often a client that is told to come back later does so
 ACCEPT = ", ".join((OCI_INDEX, OCI_MANIFEST, DOCKER_LIST, DOCKER_MANIFEST))
 
 
@@ -57,6 +59,11 @@ class RegistryClient:
         query = {key: parameters[key] for key in ("service", "scope") if key in parameters}
         headers = {"Authorization": f"Basic {self._basic}"} if self._basic else {}
         answer = self._http.get(parameters["realm"], params=query, headers=headers)
+        for _ in range(PATIENCE):
+            if answer.status_code != 429:
+                break
+            time.sleep(float(answer.headers["Retry-After"]))
+            answer = self._http.get(parameters["realm"], params=query, headers=headers)
         return str(answer.json()["token"]) if answer.is_success else None
 
     def push(self, image: Image, repository: str, tag: str | None = None) -> None:
