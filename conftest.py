@@ -22,7 +22,7 @@ In `portus.tests.servers`: `images` makes images, indexes, lists and artifacts; 
 `client.oci_push` push what skopeo cannot (an artifact with a subject, a manifest without a tag).
 
 The database of the run is SQLite, or PORTUS_TEST_DATABASE=postgresql|mariadb. Tests get their markers `registry`,
-`browser` and `database` from the fixtures they ask for. portus/tests/environment.py makes the environment of the run.
+`browser`, `product` and `database` from the fixtures they ask for. portus/tests/environment.py makes the environment of the run.
 """
 
 import os
@@ -49,6 +49,7 @@ MARKERS = {
     "database": {"db", "transactional_db", "django_db_setup", "live_server"},
     "registry": {"registry_binary", "start_registry", "skopeo", "skopeo_for", "start_portus"},
     "browser": {"browser", "page", "context"},
+    "product": {"start_portus"},
 }
 
 
