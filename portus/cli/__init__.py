@@ -22,7 +22,7 @@ class Entry:
 
 COMMANDS = {
     "up": Entry("Start everything here: registry, web and background, until Ctrl-C.", needs_django=False),
-    "web": Entry("Serve the pages, the API and the token service."),
+    "web": Entry("Serve the pages, the API and the token service.", needs_django=False),
     "background": Entry("Handle what the registries report, and whatever else may take a while."),
     "migrate": Entry("Prepare the database, the keys and the static files.", needs_django=False),
     "doctor": Entry("Check this installation and its registries; say what to mend."),

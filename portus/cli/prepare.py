@@ -4,7 +4,9 @@ Everything here can be done again at any time, and is quick where it is done alr
 """
 
 import hashlib
+import re
 import time
+import warnings
 from pathlib import Path
 
 import click
@@ -12,7 +14,7 @@ from django.conf import settings
 from django.contrib.staticfiles.finders import get_finders
 from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.core.management import call_command
-from django.db import OperationalError, connection, connections
+from django.db import DatabaseError, OperationalError, connection, connections
 
 from portus import VERSION
 from portus.background import queue
@@ -22,9 +24,11 @@ from portus.registry.operations import create_registry, rename_host, secret_dige
 
 DATABASE_WAIT_SECONDS = 90  # as long as Portus 2.4 waited
 POLL_SECONDS = 1
-MISSING = frozenset({1049, "3D000"})  # the server is there, the database is not
-# Wrong password, no such user, may not use this database: time does not mend these.
-REFUSED = frozenset({1044, 1045, 1698, "28000", "28P01", "42501"})
+UNKNOWN_DATABASE = 1049
+# Wrong password, no such user, may not use this database: time does not mend these. MariaDB has numbers for them;
+# a connection that PostgreSQL refuses has words alone.
+REFUSED = frozenset({1044, 1045, 1698})
+REFUSED_WORDS = re.compile(r'password authentication failed|role ".*" does not exist|no pg_hba.conf entry')
 
 
 def prepare_database() -> None:
@@ -49,15 +53,15 @@ def wait_for_database(*, make: bool = False, seconds: float = DATABASE_WAIT_SECO
         except ImproperlyConfigured as error:
             raise click.ClickException(_missing_driver(error)) from error
         except OperationalError as error:
-            code = _code(error)
-            if make and code in MISSING:
+            missing = _is_missing(error)
+            if make and missing:
                 _make_database()
                 make = False
                 continue
-            if code in REFUSED or code in MISSING or time.monotonic() > deadline:
-                raise click.ClickException(f"The database {_place()} cannot be used: {_reason(error)}") from error
+            if missing or _is_refused(error) or time.monotonic() > deadline:
+                raise click.ClickException(f"The database {_place()} cannot be used: {health.reason(error)}") from error
             if not told:
-                click.echo(f"Waiting for the database {_place()}: {_reason(error)}", err=True)
+                click.echo(f"Waiting for the database {_place()}: {health.reason(error)}", err=True)
             told = True
             time.sleep(POLL_SECONDS)
         else:
@@ -155,22 +159,25 @@ def _make_database() -> None:
         with connection._nodb_cursor() as cursor:  # noqa: SLF001 - how Django itself makes its test databases
             cursor.execute(f"CREATE DATABASE {name}{charset}")
     except OperationalError as error:
-        raise click.ClickException(f"The database {_place()} cannot be made: {_reason(error)}") from error
+        raise click.ClickException(f"The database {_place()} cannot be made: {health.reason(error)}") from error
 
 
-def _code(error: OperationalError) -> object:
-    """Return MariaDB's number or PostgreSQL's SQLSTATE of an error, None for another."""
-    cause = error.__cause__
-    sqlstate = getattr(cause, "sqlstate", None)
-    if sqlstate:
-        return sqlstate
-    first = error.args[0] if error.args else None
-    return first if isinstance(first, int) else None
+def _is_missing(error: OperationalError) -> bool:
+    """Return whether the server is there, and has no such database."""
+    if connection.vendor == "mysql":
+        return bool(error.args[0] == UNKNOWN_DATABASE)
+    if connection.vendor != "postgresql":
+        return False
+    try:
+        with warnings.catch_warnings(action="ignore"), connection._nodb_cursor() as cursor:  # noqa: SLF001
+            cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", [connection.settings_dict["NAME"]])
+            return cursor.fetchone() is None
+    except DatabaseError:
+        return False
 
 
-def _reason(error: OperationalError) -> str:
-    text = str(error.args[1] if len(error.args) > 1 else error).strip()
-    return text.splitlines()[-1].strip()
+def _is_refused(error: OperationalError) -> bool:
+    return error.args[0] in REFUSED or REFUSED_WORDS.search(str(error)) is not None
 
 
 def _place() -> str:
@@ -181,4 +188,4 @@ def _place() -> str:
 def _missing_driver(error: ImproperlyConfigured) -> str:
     engine = settings.PORTUS.runtime.database.engine
     extra = " (pip install --require-hashes -r requirements/mariadb.txt)" if engine == "mariadb" else ""
-    return f"The driver for {engine} is not installed{extra}: {str(error).splitlines()[0]}"
+    return f"The driver for {engine} is not installed{extra}: {health.reason(error)}"

@@ -64,9 +64,15 @@ def check_database() -> Check:
             cursor.execute("SELECT 1")
         version = ".".join(str(part) for part in connection.get_database_version())
     except (DatabaseError, ImproperlyConfigured) as error:
-        reason = str(error).strip().splitlines()[0]
-        return Check("database", False, f"{place} cannot be used ({reason}): mend PORTUS_DB_*, or start the server.")
+        cure = "mend PORTUS_DB_*, or start the server."
+        return Check("database", False, f"{place} cannot be used ({reason(error)}): {cure}")
     return Check("database", True, f"{connection.display_name} {version} answers ({place}).")
+
+
+def reason(error: Exception) -> str:
+    """Return the words of a driver, without its number and without what follows the first line."""
+    words = error.args[1] if len(error.args) > 1 else error
+    return str(words).strip().splitlines()[0].rstrip(".")
 
 
 def pending_migrations() -> list[str]:

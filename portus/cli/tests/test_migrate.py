@@ -1,0 +1,137 @@
+"""`portus migrate`, on each database: as a deployment runs it before its servers start."""
+
+import os
+import re
+import sqlite3
+import stat
+import subprocess
+import time
+
+import pytest
+
+from portus.tests.servers.portus import PORTUS
+
+QUICKLY = 30  # seconds; far less than the 90 of patience
+
+
+@pytest.fixture(params=["postgresql", "mariadb"])
+def server(request):
+    return request.getfixturevalue(f"{request.param}_server")
+
+
+def database(server, name):
+    return re.sub(r"/[^/]*$", f"/{name}", server.url)
+
+
+def test_it_does_not_wait_for_a_password_to_become_right(portus, server):
+    began = time.monotonic()
+
+    done = portus("migrate", DATABASE_URL=re.sub("//[^@]*@", "//nobody:guess@", server.url))
+
+    assert done.returncode == 1
+    assert re.fullmatch(r"Error: The database portus on 127.0.0.1 cannot be used: .*nobody.*\n", done.stderr)
+    assert time.monotonic() - began < QUICKLY
+
+
+def test_it_makes_a_database_that_is_missing(portus, server):
+    url = database(server, f"not%20there_{os.getpid()}")
+
+    first, second = portus("migrate", DATABASE_URL=url), portus("migrate", DATABASE_URL=url)
+
+    assert first.returncode == 0, first.stderr
+    assert "Making the database not there" in first.stderr
+    assert (second.returncode, second.stderr) == (0, "")
+
+
+def test_it_waits_for_a_server_that_is_not_up_yet(portus, server, tmp_path):
+    environ = {"PATH": os.environ["PATH"], "PORTUS_DATA": str(tmp_path / "data"), "DATABASE_URL": server.url}
+    server.process.stop()
+    try:
+        migrating = subprocess.Popen([PORTUS, "migrate"], env=environ, stderr=subprocess.PIPE, text=True)
+        said = migrating.stderr.readline()
+    finally:
+        server.process.start()
+    rest = migrating.communicate(timeout=90)[1]
+
+    assert said.startswith("Waiting for the database portus on 127.0.0.1: ")
+    assert migrating.returncode == 0, rest
+
+
+def test_it_makes_what_is_missing_and_keeps_what_is_there(portus, tmp_path):
+    data = tmp_path / "data"
+    names = ("secret_key_base", "keys/root.crt", "keys/signing.key", "assets.stamp")
+
+    assert portus("migrate").returncode == 0
+    before = [(data / name).read_bytes() for name in names]
+    done = portus("migrate")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [(data / name).read_bytes() for name in names] == before
+    assert stat.S_IMODE((data / "secret_key_base").stat().st_mode) == 0o600
+    assert list((data / "assets").glob("**/*.css"))
+
+
+def test_it_makes_no_secret_where_the_operator_has_one(portus, tmp_path):
+    assert portus("migrate", PORTUS_SECRET_KEY_BASE="0123456789" * 6).returncode == 0
+    assert not (tmp_path / "data/secret_key_base").exists()
+
+
+def test_it_makes_no_key_where_the_operator_has_one(portus, tmp_path):
+    key = tmp_path / "key.pem"
+    subprocess.run(["openssl", "genrsa", "-out", key, "2048"], check=True, capture_output=True)
+
+    assert portus("migrate", PORTUS_KEY_PATH=str(key)).returncode == 0
+    assert not (tmp_path / "data/keys").exists()
+
+
+def test_it_registers_the_registry_that_the_environment_names_once(portus):
+    named = {"PORTUS_INIT_REGISTRY_HOSTNAME": "registry.test:5000", "PORTUS_INIT_REGISTRY_USE_SSL": "false"}
+
+    first = portus("migrate", **named)
+    second = portus("migrate", **{**named, "PORTUS_INIT_REGISTRY_HOSTNAME": "other.test"})
+
+    assert "Registered registry.test:5000. `portus registry secret registry`" in first.stderr
+    assert (second.returncode, second.stderr) == (0, "")
+    listed = portus("registry", "list").stdout
+    assert listed == ("registry: http://registry.test:5000, notifications WITHOUT SECRET, token_key_header automatic\n")
+
+
+def test_it_says_what_is_wrong_with_that_registry(portus):
+    done = portus("migrate", PORTUS_INIT_REGISTRY_HOSTNAME="http://x/", PORTUS_INIT_REGISTRY_USE_SSL="on")
+
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("Error: http://x/ cannot be registered: Enter a host name")
+
+
+def test_it_says_that_the_folder_cannot_be_written(portus, tmp_path):
+    (tmp_path / "file").touch()
+
+    done = portus("migrate", PORTUS_DATA=str(tmp_path / "file/data"))
+
+    assert done.returncode == 1
+    assert "is not writable (Not a directory): set PORTUS_DATA" in done.stderr
+
+
+def test_static_files_are_collected_anew_when_the_old_ones_are_gone(portus, tmp_path):
+    portus("migrate")
+    before = {path.name for path in (tmp_path / "data/assets").rglob("*.css")}
+    (tmp_path / "data/assets").rename(tmp_path / "gone")
+
+    portus("migrate")
+
+    assert {path.name for path in (tmp_path / "data/assets").rglob("*.css")} == before
+
+
+def test_only_what_is_missing_is_migrated(portus, tmp_path):
+    """A database that an older version made has fewer migrations; here the last of ours is forgotten."""
+    portus("migrate")
+    with sqlite3.connect(tmp_path / "data/portus.sqlite3") as connection:
+        connection.execute("DELETE FROM django_migrations WHERE app = 'sessions'")
+        connection.execute("DROP TABLE django_session")
+    connection.close()
+
+    done = portus("doctor")
+    assert "WRONG  migrations: 1 are missing (sessions.0001_initial first): run `portus migrate`." in done.stdout
+
+    assert portus("migrate").returncode == 0
+    assert "ok     migrations" in portus("doctor").stdout
