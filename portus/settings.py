@@ -135,7 +135,7 @@ AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = ["portus.accounts.backends.PasswordBackend"]
 PASSWORD_HASHERS = [
     "portus.accounts.hashers.Argon2Hasher",
-    "django.contrib.auth.hashers.BCryptPasswordHasher",  # passwords imported from Portus 2.x
+    "portus.accounts.hashers.ImportedBcryptHasher",  # passwords imported from Portus 2.x
 ]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 8}},

@@ -7,8 +7,8 @@ sessions never pass through any of them.
 """
 
 import base64
-import binascii
 import hmac
+import logging
 import os
 import secrets
 import threading
@@ -36,6 +36,8 @@ from portus.accounts.models import (
     token_digest,
 )
 from portus.fields import upsert
+
+logger = logging.getLogger(__name__)
 
 FAILURES_UNTIL_LOCK = 10
 VERDICT_SECONDS = 60
@@ -98,7 +100,7 @@ def parse_basic(header: str) -> tuple[str, str] | None:
         return None
     try:
         name, colon, password = base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # neither Base64 nor UTF-8
         return None
     return (name, password) if colon and "\0" not in name else None
 
@@ -108,6 +110,8 @@ def authenticate_basic(username: str, password: str) -> tuple[Outcome, Account |
 
     The account is there exactly when the outcome is OK. One statement for a token, one more for a password at most.
     """
+    if not _can_be_stored(username) or not _can_be_stored(password):
+        return Outcome.WRONG, None  # nobody has such a name, and no database could be asked for it
     found = _look_up(username, password)
     if found.token_id is None:
         return _check_password(found, username, password)
@@ -123,6 +127,8 @@ def check_password(username: str, password: str) -> tuple[Outcome, User | None]:
 
     The user is there exactly when the outcome is OK.
     """
+    if not _can_be_stored(username) or not _can_be_stored(password):
+        return Outcome.WRONG, None
     outcome, account = _check_password(_look_up(username, ""), username, password)
     return outcome, User.objects.get(pk=account.pk) if account else None
 
@@ -148,6 +154,10 @@ class PasswordBackend(BaseBackend):
     def get_user(self, user_id: int) -> User | None:
         """Return the user of a session; none when the account was disabled since, which ends the session."""
         return User.objects.filter(pk=user_id, is_active=True).first()
+
+
+def _can_be_stored(text: str) -> bool:
+    return "\0" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def _look_up(username: str, password: str) -> _Credentials:
@@ -212,15 +222,16 @@ def _check_password(found: _Credentials, username: str, password: str) -> tuple[
         return Outcome.WRONG, None
     # A bot's password opens nothing, and an unknown name costs as much time as a known one.
     stored = "" if found.bot else found.password_hash
-    fingerprint = _verdicts.fingerprint(key, stored, password)
-    verdict = _verdicts.get(fingerprint)
-    if verdict is None:
+
+    def find() -> bool | None:
         verdict = _room.hash(lambda: _verify(found, stored, password))
-        if verdict is None:
-            return Outcome.BUSY, None
-        _verdicts.put(fingerprint, verdict)
-        if not verdict:
+        if verdict is False:
             _count_failure(key, password)
+        return verdict
+
+    verdict = _verdicts.get_or_find(_verdicts.fingerprint(key, stored, password), find)
+    if verdict is None:
+        return Outcome.BUSY, None
     if not verdict:
         return Outcome.WRONG, None
     if found.failures:
@@ -233,7 +244,11 @@ def _verify(found: _Credentials, stored: str, password: str) -> bool:
     if not stored:
         make_password(password)
         return False
-    correct, outdated = verify_password(password, stored)
+    try:
+        correct, outdated = verify_password(password, stored)
+    except ValueError:
+        logger.warning("The stored password of user %s is no hash; it opens nothing.", found.user_id)
+        return False
     if correct and outdated and found.user_id:
         # Only if it is still the hash that was compared: a change of password meanwhile wins.
         User.objects.filter(pk=found.user_id, password=stored).update(password=make_password(password))
@@ -254,18 +269,41 @@ class _Verdicts:
         self._key = secrets.token_bytes(32)
         self._lock = threading.Lock()
         self._known: TTLCache[bytes, bool] = TTLCache(maxsize=4096, ttl=VERDICT_SECONDS)
+        self._being_found: dict[bytes, threading.Event] = {}
 
     def fingerprint(self, key: str, stored: str, password: str) -> bytes:
         """Return what a verdict is filed under; a changed password gives another one at once."""
         return hmac.digest(self._key, f"{key}\0{stored}\0{password}".encode(), "sha256")
 
-    def get(self, fingerprint: bytes) -> bool | None:
-        with self._lock:
-            return self._known.get(fingerprint)
+    def get_or_find(self, fingerprint: bytes, find: Callable[[], bool | None]) -> bool | None:
+        """Return a verdict that is known, else what `find` returns, which is None when there was no time for it.
 
-    def put(self, fingerprint: bytes, verdict: bool) -> None:
+        Who asks the same while it is being found waits for it: a client that starts with several requests at once
+        takes up one place in the room.
+        """
         with self._lock:
-            self._known[fingerprint] = verdict
+            known = self._known.get(fingerprint)
+            if known is not None:
+                return known
+            others = self._being_found.get(fingerprint)
+            if others is None:
+                mine = self._being_found[fingerprint] = threading.Event()
+        if others:
+            others.wait(RETRY_AFTER_SECONDS)
+            with self._lock:
+                return self._known.get(fingerprint)
+        try:
+            return self._keep(fingerprint, find())
+        finally:
+            with self._lock:
+                del self._being_found[fingerprint]
+            mine.set()
+
+    def _keep(self, fingerprint: bytes, verdict: bool | None) -> bool | None:
+        if verdict is not None:
+            with self._lock:
+                self._known[fingerprint] = verdict
+        return verdict
 
     def clear(self) -> None:
         with self._lock:
