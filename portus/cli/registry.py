@@ -69,7 +69,7 @@ def set_secret(name: str, from_file: TextIO | None) -> None:
     try:
         operations.set_notification_secret(registry, secret, actor=None)
     except ValidationError as error:
-        raise click.ClickException("Another registry has that secret already.") from error
+        raise click.ClickException(" ".join(error.messages)) from error
     _print_configuration(registry, PLACEHOLDER if from_file else secret)
 
 

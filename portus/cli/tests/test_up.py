@@ -176,6 +176,25 @@ def test_an_image_is_pushed_with_the_three_steps_that_it_prints(start_portus, re
     assert link.read_text().startswith("sha256:")
 
 
+def test_a_new_signing_key_needs_no_restart(start_portus, registry_binary, skopeo):
+    running = start_portus(registry=registry_binary)
+    sign_up(running, "alice")
+    before, registry = (running.data / "keys/signing.crt").read_bytes(), running.pid("registry")
+
+    rotated = command(running, "keys", "rotate")
+    time.sleep(1.5)  # a web process looks at the files once a second
+
+    assert rotated.returncode == 0, rotated.stderr
+    assert re.fullmatch(
+        r"There is a new signing key, good until [\d-]{10}\. No registry needs a restart: they trust the root\.\n",
+        rotated.stdout,
+    )
+    assert (running.data / "keys/signing.crt").read_bytes() != before
+    assert doctor(running).returncode == 0
+    assert skopeo.login(running.registry_address, "alice", "a password of tests").returncode == 0
+    assert running.pid("registry") == registry
+
+
 def test_secrets_are_in_files_of_ours_and_on_no_command_line(running_portus):
     running = running_portus
     secrets = [(running.data / name).read_text().strip() for name in ("secret_key_base", "registry_secret")]
