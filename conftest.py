@@ -22,7 +22,8 @@ In `portus.tests.servers`: `images` makes images, indexes, lists and artifacts; 
 `client.oci_push` push what skopeo cannot (an artifact with a subject, a manifest without a tag).
 
 The database of the run is SQLite, or PORTUS_TEST_DATABASE=postgresql|mariadb. Tests get their markers `registry`,
-`browser`, `product` and `database` from the fixtures they ask for. portus/tests/environment.py makes the environment of the run.
+`browser`, `product` and `database` from the fixtures they ask for. portus/tests/environment.py makes the environment of
+the run.
 """
 
 import os

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cache
+from threading import Lock
 from typing import Any
 
 import httpx
@@ -84,7 +85,8 @@ class RegistryClient:
     def __init__(self, registry: Registry) -> None:
         self.registry = registry
         timeout, read_timeout = settings.PORTUS.registry.timeout.value, settings.PORTUS.registry.read_timeout.value
-        self._http = _pool(timeout, read_timeout)
+        with _pool_lock:
+            self._http = _pool(timeout, read_timeout)
         self._service = registry.hostname
 
     def ping(self) -> Challenge | None:
@@ -309,6 +311,10 @@ class RegistryClient:
             )
         codes = ", ".join(sorted(_codes(response)))
         return f"{self._place} answers {response.request.url.path} with {status}{f' ({codes})' if codes else ''}."
+
+
+# Of two threads that come first at the same time, functools.cache would let each make a client.
+_pool_lock = Lock()
 
 
 @cache

@@ -5,6 +5,8 @@ pyproject.toml names this module as a pytest plugin, because pytest-django loads
 
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, MutableMapping
 
 import pytest
@@ -54,7 +56,15 @@ def _start_database(wanted: str) -> str:
     except ServerError as error:
         pytest.exit(str(error), returncode=4)
     _cleanups.append(server.stop)
+    _make_queues(server.url)
     return server.url
+
+
+def _make_queues(url: str) -> None:
+    """Make the tables of the task queues, which Django's test databases do not have: these stand in the first one."""
+    make = "import django; django.setup(); from portus.background import queue; queue.prepare()"
+    environ = os.environ | {"DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "portus.settings"}
+    subprocess.run([sys.executable, "-c", make], env=environ, check=True)
 
 
 def pytest_addoption() -> None:

@@ -465,14 +465,18 @@ def test_a_certificate_that_nobody_vouches_for(tls_registry):
     assert "has a certificate that this machine does not trust: add its CA" in refusal(tls_registry, use_ssl=True)
 
 
+def forget_the_client():
+    ask("")._http.close()
+    client_module._pool.cache_clear()
+
+
 @pytest.fixture
 def trusted(tmp_path, monkeypatch):
     """The machine trusts the registry's certificate; a client reads such things once, when it is made."""
+    forget_the_client()
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "tls.crt"))
-    client_module._pool.cache_clear()
     yield
-    ask("")._http.close()
-    client_module._pool.cache_clear()
+    forget_the_client()
 
 
 def test_a_certificate_that_the_machine_trusts(tls_registry, trusted):
