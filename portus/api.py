@@ -1,20 +1,34 @@
-"""The REST API: the object that holds it, and how an exception becomes JSON in the shape that 2.4's clients know."""
+"""The REST API: the object that holds it, the door in front of it, and how an exception becomes JSON.
 
+Shapes and words are those of Portus 2.4, whose clients compare them.
+"""
+
+import re
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    HttpResponseNotAllowed,
+    JsonResponse,
+)
+from django.urls import Resolver404, URLPattern, path, re_path, resolve
+from django.views.decorators.csrf import csrf_exempt
 from ninja import NinjaAPI
-from ninja.errors import HttpError
+from ninja.errors import HttpError, ValidationErrorContext
 from ninja.errors import ValidationError as SchemaError
+from ninja.parser import Parser
 
-from portus import VERSION
+from portus import VERSION, parameters
 from portus.accounts.api import router as accounts
 from portus.registry.api import router as registry
 
-api = NinjaAPI(title="Portus", version=VERSION, urls_namespace="api", openapi_url=None, docs_url=None)
-api.add_router("/v1", registry)
-api.add_router("/v1", accounts)
+View = Callable[..., HttpResponseBase]
 
 # The words of Portus 2.4 for reasons that clients compare.
 REASONS = {
@@ -22,55 +36,175 @@ REASONS = {
     "null": "can't be blank",
     "unique": "has already been taken",
     "invalid": "is invalid",
-    "password_too_short": "is too short (minimum is 8 characters)",
-    "max_length": "is too long (maximum is {limit} characters)",
+    "no_namespace": "'{name}' cannot be transformed into a valid namespace name",
+    "password_too_short": "is too short (minimum is {min_length} characters)",
+    "max_length": "is too long (maximum is {limit_value} characters)",
 }
 
 
+class _ReadBefore(Parser):
+    """Gives the parameters that the door has read."""
+
+    def parse_body(self, request: HttpRequest) -> dict[str, Any]:
+        found: dict[str, Any] = request.parameters  # type: ignore[attr-defined]
+        return found
+
+
+class PortusAPI(NinjaAPI):
+    def get_content_type(self) -> str:
+        return parameters.JSON
+
+    def validation_error_from_error_contexts(self, error_contexts: list[ValidationErrorContext[Any]]) -> SchemaError:
+        """Name the parts of a group that is missing as a whole, too."""
+        found = super().validation_error_from_error_contexts(error_contexts)
+        schemas = {name: field.annotation for context in error_contexts for name, field in _fields(context.model)}
+        for problem in [problem for problem in found.errors if problem["type"] == "missing"]:
+            group = schemas.get(problem["loc"][1])
+            for name in problem["loc"][2:]:
+                group = dict(_fields(group)).get(name) and dict(_fields(group))[name].annotation
+            parts = [name for name, field in _fields(group) if field.is_required()]
+            found.errors += [{"type": "missing", "loc": (*problem["loc"], part)} for part in parts]
+        return found
+
+
+def _fields(schema: Any) -> list[tuple[str, Any]]:
+    return list(getattr(schema, "model_fields", {}).items())
+
+
+api = PortusAPI(
+    title="Portus", version=VERSION, urls_namespace="api", openapi_url=None, docs_url=None, parser=_ReadBefore()
+)
+api.add_router("/v1", registry)
+api.add_router("/v1", accounts)
+
+
+# Refusals
+
+
 @api.exception_handler(ValidationError)
-def unprocessable(request: HttpRequest, error: ValidationError) -> HttpResponse:
+def unprocessable(_request: HttpRequest, error: ValidationError) -> HttpResponse:
     """422 with the reasons of each field; what concerns the whole record stands under `base`."""
     by_field = error.error_dict if hasattr(error, "error_dict") else {"base": error.error_list}
-    reasons = {
-        "base" if field == "__all__" else field: [_reason(one) for one in several]
+    return _message(422, {
+        "base" if field == "__all__" else field: list(dict.fromkeys(map(_reason, several)))
         for field, several in by_field.items()
-    }
-    return _message(request, reasons, 422)
+    })  # fmt: skip
 
 
 @api.exception_handler(SchemaError)
-def malformed(request: HttpRequest, error: SchemaError) -> HttpResponse:
-    """400 with the reasons of each parameter, named as the client writes it: `user[username]`."""
+def malformed(_request: HttpRequest, error: SchemaError) -> HttpResponse:
+    """400 with the reasons of each parameter. The name stands in a list in a text, `["user[email]"]`, as in 2.4.
+
+    Under `errors` they stand a second time by their plain names: 2.4's command line client looks for them there.
+    """
     reasons: dict[str, list[str]] = {}
+    plain: dict[str, list[str]] = {}
     for problem in error.errors:
-        location = [str(part) for part in problem["loc"][2:]] or ["body"]
-        name = location[0] + "".join(f"[{part}]" for part in location[1:])
-        reasons.setdefault(name, []).append("is missing" if problem["type"] == "missing" else "is invalid")
-    return _message(request, reasons, 400)
+        first, *rest = [str(part) for part in problem["loc"][2:]] or ["body"]
+        name = first + "".join(f"[{part}]" for part in rest)
+        reason = "is missing" if problem["type"] == "missing" else "is invalid"
+        reasons.setdefault(f'["{name}"]', []).append(reason)
+        plain.setdefault(rest[-1] if rest else first, []).append(reason)
+    return _message(400, reasons, errors=plain)
 
 
 @api.exception_handler(PermissionDenied)
-def forbidden(request: HttpRequest, _error: PermissionDenied) -> HttpResponse:
-    return _message(request, "Authorization fails", 403)
+def forbidden(_request: HttpRequest, _error: PermissionDenied) -> HttpResponse:
+    return _message(403, "Authorization fails")
 
 
 @api.exception_handler(Http404)
-def not_found(request: HttpRequest, _error: Http404) -> HttpResponse:
-    return _message(request, "Not found", 404)
+def not_found(_request: HttpRequest, _error: Http404 | None = None) -> HttpResponse:
+    return _message(404, "Not found")
 
 
 @api.exception_handler(HttpError)
-def refused(request: HttpRequest, error: HttpError) -> HttpResponse:
-    return _message(request, error.message, error.status_code)
+def refused(_request: HttpRequest, error: HttpError) -> HttpResponse:
+    return _message(error.status_code, error.message)
 
 
-def _message(request: HttpRequest, content: Any, status: int) -> HttpResponse:
-    return api.create_response(request, {"message": content}, status=status)
+def _message(status: int, content: str | dict[str, list[str]], **more: Any) -> HttpResponse:
+    return JsonResponse({"message": content, **more}, status=status)
 
 
 def _reason(error: ValidationError) -> str:
     template = REASONS.get(error.code or "")
-    if template is None:
-        return " ".join(error.messages)
-    limit = (error.params or {}).get("limit_value", "")
-    return template.format(limit=limit)
+    return template.format_map(error.params or {}) if template else " ".join(error.messages)
+
+
+# The door
+
+
+def opened(view: View) -> View:
+    """Read the parameters before the view is asked, and answer methods as Portus 2.4 did."""
+
+    @wraps(view)
+    def door(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        problem = _unreadable(request)
+        if problem:
+            return problem
+        method = request.method
+        if method == "HEAD":
+            request.method = "GET"
+        response = view(request, *args, **kwargs)
+        request.method = method  # the server sends no body in answer to HEAD
+        if isinstance(response, HttpResponseNotAllowed):
+            response = _options(response) if request.method == "OPTIONS" else not_found(request)
+        response.setdefault("Cache-Control", "no-store")
+        return response
+
+    return door
+
+
+def _unreadable(request: HttpRequest) -> HttpResponse | None:
+    """Keep what was sent; return an answer when it cannot be read."""
+    wanted = request.GET.get("format", "json")
+    if wanted != "json":
+        return _message(406, f"The requested format '{wanted}' is not supported.")
+    try:
+        request.parameters = parameters.read(request)  # type: ignore[attr-defined]
+    except parameters.UnknownTypeError as error:
+        return _message(415, f"The provided content-type '{error}' is not supported.")
+    except parameters.MalformedError as error:
+        return _message(400, f"There was a problem in the JSON you submitted: {error}")
+    if not request.body:
+        request._body = b"{}"  # noqa: SLF001 - without a body ninja asks no parser, and parameters may stand in the query
+    return None
+
+
+def _options(refusal: HttpResponseNotAllowed) -> HttpResponse:
+    methods = {"OPTIONS", *refusal["Allow"].split(", ")}
+    allowed = methods | {"HEAD"} if "GET" in methods else methods
+    return HttpResponse(status=204, headers={"Allow": ", ".join(sorted(allowed))})
+
+
+@csrf_exempt
+def lost(request: HttpRequest) -> HttpResponseBase:
+    """Answer what no endpoint does: with one slash where there were several, if that helps, else by 404."""
+    cleaned = re.sub("/{2,}", "/", request.path_info)
+    if cleaned != request.path_info:
+        request.path_info = cleaned
+        try:
+            found = resolve(cleaned)
+        except Resolver404:
+            return not_found(request)
+        answer: HttpResponseBase = found.func(request, *found.args, **found.kwargs)
+        return answer
+    return not_found(request)
+
+
+def _with_suffixes(pattern: URLPattern) -> list[URLPattern]:
+    """Return the path of an endpoint as it is, with `.json`, and with a slash behind it."""
+    view, route = opened(pattern.callback), str(pattern.pattern)
+    return [path(route, view, name=pattern.name), *(path(route + suffix, view) for suffix in (".json", "/"))]
+
+
+urlpatterns = [
+    *(
+        each
+        for pattern in api.urls[0]
+        if isinstance(pattern, URLPattern) and pattern.name != "api-root"
+        for each in _with_suffixes(pattern)
+    ),
+    re_path("", lost),
+]

@@ -2,7 +2,7 @@
 
 from django.urls import include, path
 
-from portus.api import api
+from portus import api
 from portus.registry import events, token
 
 handler400 = "portus.web.errors.bad_request"
@@ -19,7 +19,8 @@ urlpatterns = [
     path("v2/jwks.json", token.jwks, name="jwks"),
     path("v2/webhooks/events", events.receive, name="events"),
     path("v2/webhooks/events.json", events.receive),
-    path("api/", api.urls),
+    path("api", api.lost),
+    path("api/", include((api.urlpatterns, "api"))),
     path("users/", include("portus.accounts.urls")),
     path("", include("portus.repositories.urls")),
     path("", include("portus.web.urls")),
