@@ -21,4 +21,5 @@ def command() -> None:
     prepare.prepare_database()
     prepare.collect_static_files()
     prepare.register_first()
+    prepare.tell_about_secrets()
     click.echo("Portus is prepared.")

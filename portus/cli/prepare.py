@@ -70,14 +70,19 @@ def wait_for_database(*, make: bool = False, seconds: float = DATABASE_WAIT_SECO
 
 def prepare_keys() -> None:
     """Make our signing key where the operator gives none, and replace it in time."""
-    if not settings.PORTUS.runtime.key_path:
-        folder = signing.keys_folder()
-        try:
-            signing.make_keys(folder)
-            if signing.renew_leaf_if_due(folder):
-                click.echo("The signing certificate was about to end; there is a new one.", err=True)
-        except signing.SigningError as error:
-            raise click.ClickException(str(error)) from error
+    if settings.PORTUS.runtime.key_path:
+        return
+    folder = signing.keys_folder()
+    try:
+        signing.make_keys(folder)
+    except signing.SigningError as error:
+        raise click.ClickException(str(error)) from error
+    try:
+        if signing.renew_leaf_if_due(folder):
+            click.echo("The signing certificate was about to end; there is a new one.", err=True)
+    except signing.SigningError as error:
+        # It is good for some days still, and the key of the root may be kept elsewhere on purpose.
+        click.echo(f"The signing certificate ends soon and cannot be replaced: {error}", err=True)
 
 
 def collect_static_files() -> None:
@@ -96,11 +101,7 @@ def register_first() -> None:
     if not runtime.init_registry_hostname or Registry.objects.exists():
         return
     _register(runtime.init_registry_name, runtime.init_registry_hostname, use_ssl=runtime.init_registry_use_ssl)
-    click.echo(
-        f"Registered {runtime.init_registry_hostname}. `portus registry secret {runtime.init_registry_name}` makes the "
-        "secret that its notifications should carry.",
-        err=True,
-    )
+    click.echo(f"Registered {runtime.init_registry_hostname} as {runtime.init_registry_name}.", err=True)
 
 
 def register_local(hostname: str, external_hostname: str | None, secret: str) -> None:
@@ -111,18 +112,46 @@ def register_local(hostname: str, external_hostname: str | None, secret: str) ->
         _register(_free_name(hostname), hostname, external_hostname=external_hostname, secret=secret)
     elif ours is None and namesake is not None:
         set_notification_secret(namesake, secret, actor=None)
-    elif ours is not None and ours.hostname != hostname:
-        if namesake is not None:
-            raise click.ClickException(
-                f"{hostname} is registered already, as {namesake.name}: set REGISTRY_PORT to another port."
-            )
-        click.echo(f"The registry {ours.name} moves from {ours.hostname} to {hostname}.", err=True)
-        rename_host(ours, hostname, external_hostname, actor=None)
+    elif ours is not None:
+        _move(ours, hostname, external_hostname)
+
+
+def tell_about_secrets() -> None:
+    """Tell of registries in whose name anybody can report what he likes."""
+    for registry in Registry.objects.filter(notification_secret_digest=None):
+        click.echo(
+            f"The notifications of {registry.name} carry no secret, so anybody can forge them: run "
+            f"`portus registry secret {registry.name}`.",
+            err=True,
+        )
 
 
 def disconnect() -> None:
     """Leave the database, so that this process may become another program."""
     connections.close_all()
+
+
+def _move(ours: Registry, hostname: str, external_hostname: str | None) -> None:
+    """Give our registry the name of its port."""
+    external_hostname = _kept_or_new(ours.external_hostname, external_hostname)
+    if (ours.hostname, ours.external_hostname) == (hostname, external_hostname):
+        return
+    if ours.hostname != hostname:
+        click.echo(f"The registry {ours.name} moves from {ours.hostname} to {hostname}.", err=True)
+    try:
+        rename_host(ours, hostname, external_hostname, actor=None)
+    except ValidationError as error:
+        reasons = " ".join(error.messages)
+        raise click.ClickException(
+            f"{hostname} cannot be the name of the registry {ours.name} ({reasons}): set REGISTRY_PORT to another port."
+        ) from error
+
+
+def _kept_or_new(chosen: str | None, ours: str | None) -> str | None:
+    """Return the external name: ours when none was chosen, or only its port changed."""
+    if not chosen or not ours:
+        return chosen or ours
+    return ours if chosen.partition(":")[0] == ours.partition(":")[0] else chosen
 
 
 def _register(

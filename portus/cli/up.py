@@ -28,6 +28,7 @@ def command() -> None:
     REGISTRY_PORT (5000), both on PORTUS_BIND (127.0.0.1). What is missing is made: the database, the keys, the
     registry's configuration. What dies is started again.
     """
+    os.umask(0o077)  # password hashes and private images are below PORTUS_DATA
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     loaded = place.read_configuration()
     options = loaded.options
@@ -43,7 +44,7 @@ def command() -> None:
     _prepare(public_url, data)
     if program is None:
         click.echo(_how_to_start_a_registry(options), err=True)
-    _become_supervisor(_programs(data, program), data / "run", lock)
+    _become_supervisor(_programs(options, program), data / "run", lock)
 
 
 def _public_url(loaded: Loaded) -> str:
@@ -77,6 +78,7 @@ def _prepare(public_url: str, data: Path) -> None:
     prepare.collect_static_files()
     prepare.register_local(registry_configuration.local_hostname(options), _external_hostname(options), secret)
     prepare.register_first()
+    prepare.tell_about_secrets()
     prepare.disconnect()
 
 
@@ -98,15 +100,19 @@ def _how_to_start_a_registry(options: Options) -> str:
     return f"There is no registry program here. This starts one in a container:\n\n  {run}\n"
 
 
-def _programs(data: Path, registry: Path | None) -> list[Program]:
+def _programs(options: Options, registry: Path | None) -> list[Program]:
     programs = [
         Program("web", portus("web")),
         Program("background", portus("background")),
         Program("ready", portus("ready", "--registry" if registry else "--no-registry"), once=True),
     ]
     if registry:
+        data = options.runtime.data
         # It is a stranger to our secrets, and would take REGISTRY_PORT for an option of its own.
         environ = {"PATH": os.environ.get("PATH", ""), "HOME": str(data), "OTEL_TRACES_EXPORTER": "none"}
+        if options.web.tls_certificate:
+            # We are the only ones that it calls, and our certificate may be signed by nobody else.
+            environ["SSL_CERT_FILE"] = str(Path(options.web.tls_certificate).absolute())
         serve = (str(registry), "serve", str(data / "registry.yml"))
         programs.insert(0, Program("registry", serve, environ=environ))
     return programs

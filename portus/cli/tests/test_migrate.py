@@ -5,6 +5,7 @@ import re
 import sqlite3
 import stat
 import subprocess
+import sys
 import time
 
 import pytest
@@ -90,8 +91,12 @@ def test_it_registers_the_registry_that_the_environment_names_once(portus):
     first = portus("migrate", **named)
     second = portus("migrate", **{**named, "PORTUS_INIT_REGISTRY_HOSTNAME": "other.test"})
 
-    assert "Registered registry.test:5000. `portus registry secret registry`" in first.stderr
-    assert (second.returncode, second.stderr) == (0, "")
+    warning = (
+        "The notifications of registry carry no secret, so anybody can forge them: run `portus registry secret "
+        "registry`.\n"
+    )
+    assert first.stderr.endswith(f"Registered registry.test:5000 as registry.\n{warning}")
+    assert (second.returncode, second.stderr) == (0, warning)
     listed = portus("registry", "list").stdout
     assert listed == ("registry: http://registry.test:5000, notifications WITHOUT SECRET, token_key_header automatic\n")
 
@@ -135,3 +140,36 @@ def test_only_what_is_missing_is_migrated(portus, tmp_path):
 
     assert portus("migrate").returncode == 0
     assert "ok     migrations" in portus("doctor").stdout
+
+
+def test_a_certificate_that_ends_soon_is_replaced(portus, tmp_path):
+    keys = tmp_path / "data/keys"
+    portus("migrate")
+    make_leaf_end_soon(keys)
+
+    done = portus("migrate")
+
+    assert (done.returncode, done.stderr) == (0, "The signing certificate was about to end; there is a new one.\n")
+    assert "ok     keys" in portus("doctor").stdout
+
+
+def test_without_the_key_of_the_root_it_goes_on_and_says_so(portus, tmp_path):
+    keys = tmp_path / "data/keys"
+    portus("migrate")
+    make_leaf_end_soon(keys)
+    (keys / "root.key").unlink()
+
+    done = portus("migrate")
+
+    assert done.returncode == 0
+    assert done.stderr.startswith("The signing certificate ends soon and cannot be replaced: ")
+
+
+def make_leaf_end_soon(keys):
+    code = (
+        "import django; django.setup(); from datetime import timedelta; from pathlib import Path;"
+        "from portus.registry import signing; signing.LEAF_LIFE = timedelta(days=20);"
+        f"signing.rotate_leaf(Path({str(keys)!r}))"
+    )
+    environ = {**os.environ, "DJANGO_SETTINGS_MODULE": "portus.settings"}
+    subprocess.run([sys.executable, "-c", code], check=True, env=environ)

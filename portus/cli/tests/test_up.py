@@ -322,6 +322,23 @@ def test_the_operators_address_and_prefix_count(start_portus):
     ]
 
 
+def test_over_https_the_registry_reaches_us_too(start_portus, registry_binary, skopeo, tmp_path):
+    certificate, key = tmp_path / "tls.crt", tmp_path / "tls.key"
+    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    new = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+    subprocess.run([*new, *subject, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    tls = {"PORTUS_PUMA_TLS_KEY": str(key), "PORTUS_PUMA_TLS_CERT": str(certificate)}
+
+    running = start_portus(registry=registry_binary, environ=tls, scheme="https")
+
+    sign_up(running, "alice")
+    assert skopeo.login(running.registry_address, "alice", "a password of tests").returncode == 0
+    image = write_oci_layout(oci_image(), tmp_path / "image")
+    assert skopeo.copy(image, f"docker://{running.registry_address}/alice/app:1").returncode == 0
+    wait_until(lambda: "The last one arrived" in doctor(running).stdout)
+    assert doctor(running).returncode == 0
+
+
 def test_it_works_in_a_folder_with_an_odd_name(start_portus, tmp_path):
     running = start_portus(environ={"PORTUS_DATA": str(tmp_path / "100 % odd; #1 'näme'")})
 
@@ -376,6 +393,7 @@ def sign_up(running, name):
     answer = httpx.post(
         f"{running.url}/api/v1/users/bootstrap",
         json={"user": {"username": name, "email": f"{name}@example.org", "password": "a password of tests"}},
+        verify=not running.url.startswith("https:"),
     )
     assert answer.status_code == 201, answer.text
     return json.loads(answer.text)

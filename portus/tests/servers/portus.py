@@ -28,10 +28,11 @@ class RunningPortus:
     registry_port: int
     has_registry: bool = True
     prefix: str = ""
+    scheme: str = "http"
 
     @property
     def url(self) -> str:
-        return f"http://localhost:{self.port}"
+        return f"{self.scheme}://localhost:{self.port}{self.prefix}"
 
     @property
     def registry_address(self) -> str:
@@ -95,13 +96,14 @@ class RunningPortus:
         return self.process.log()
 
     def _answers(self) -> bool:
-        addresses = [f"http://{LOOPBACK}:{self.port}{self.prefix}/api/v1/_ping"]
+        addresses = [f"{self.scheme}://{LOOPBACK}:{self.port}{self.prefix}/api/v1/_ping"]
         if self.has_registry:
             addresses.append(f"http://{LOOPBACK}:{self.registry_port}/v2/")
         try:
-            return all(httpx.get(at, timeout=5, trust_env=False).status_code in {200, 401} for at in addresses)
+            answers = [httpx.get(at, timeout=5, trust_env=False, verify=False) for at in addresses]
         except httpx.TransportError:
             return False
+        return all(answer.status_code in {200, 401} for answer in answers)
 
 
 def _children(pid: int) -> list[int]:
@@ -126,12 +128,13 @@ def prepare_portus(
     registry: RegistryBinary | None = None,
     has_registry: bool = True,
     prefix: str = "",
+    scheme: str = "http",
 ) -> RunningPortus:
     """Return Portus as it could be started, with its state below folder.
 
     It finds `registry`, or a registry 2.8 where none is given; an environ with a PATH of its own decides that itself.
-    Nothing of our environment reaches it except the PATH; environ is added. Whether there is a registry and a prefix
-    tells us only when it is ready.
+    Nothing of our environment reaches it except the PATH; environ is added. has_registry, prefix and scheme only tell
+    us how it is reached, when environ makes that different.
     """
     folder.mkdir(parents=True, exist_ok=True)
     registry = registry or find_registry_binary("2.8")
@@ -153,7 +156,7 @@ def prepare_portus(
         [PORTUS, "up"], log=folder / "portus.log", environ=variables, stop_signal=signal.SIGINT, cwd=folder
     )
     data, port, registry_port = (variables[name] for name in ("PORTUS_DATA", "PORTUS_PORT", "REGISTRY_PORT"))
-    return RunningPortus(process, Path(data), int(port), int(registry_port), has_registry, prefix)
+    return RunningPortus(process, Path(data), int(port), int(registry_port), has_registry, prefix, scheme)
 
 
 def start_portus(folder: Path, **options: Any) -> RunningPortus:
