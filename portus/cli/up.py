@@ -120,14 +120,15 @@ def _programs(options: Options, registry: Path | None) -> list[Program]:
 
 def _share_output() -> None:
     """Let several processes write where our standard output goes; supervisor opens it once more for each of them."""
-    kind = os.fstat(1).st_mode
-    if stat.S_ISREG(kind):
+    if stat.S_ISREG(os.fstat(1).st_mode):
         # Else they would write over each other: each has a position of its own.
         fcntl.fcntl(1, fcntl.F_SETFL, fcntl.fcntl(1, fcntl.F_GETFL) | os.O_APPEND)
-    elif stat.S_ISSOCK(kind):
-        # The journal of a service manager, say: it has no path by which it could be opened.
+    try:
+        os.close(os.open("/dev/fd/1", os.O_WRONLY | os.O_APPEND | os.O_NOCTTY))
+    except OSError:
+        # A service manager's journal has no path, and the terminal or file of whoever called us by `sudo` is not ours.
         reader, writer = os.pipe()
-        subprocess.Popen(["cat"], stdin=reader)  # noqa: S607 - wherever the operator's PATH has it
+        subprocess.Popen(["cat"], stdin=reader, start_new_session=True)  # noqa: S607  # Ctrl-C is not for it
         os.dup2(writer, 1)
 
 

@@ -363,8 +363,8 @@ def test_it_writes_into_a_file_without_losing_lines(portus_here, tmp_path):
     assert "received SIGINT" in text[-2000:]
 
 
-def test_it_writes_into_a_socket(portus_here):
-    """As a service manager's journal is one."""
+def test_it_writes_into_what_cannot_be_opened_again(portus_here):
+    """A socket is one such thing, and what a service manager gives us; a terminal of another user is another one."""
     running = portus_here()
     ours, theirs = socket.socketpair()
     with ours, subprocess.Popen([PORTUS, "up"], env=running.environ, stdout=theirs, stderr=theirs) as process:
