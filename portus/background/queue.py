@@ -4,6 +4,7 @@ This module stands low, so that whoever stores a row can nudge; what a nudge doe
 """
 
 import logging
+import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -11,9 +12,10 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from huey import Huey, PostgresHuey, SqliteHuey
+from huey import Huey, PostgresHuey
 from huey.api import TaskWrapper
 from huey.serializer import SignedSerializer
+from huey.storage import SqliteStorage
 
 if settings.PORTUS.runtime.database.engine == "mariadb":
     import peewee
@@ -21,7 +23,7 @@ if settings.PORTUS.runtime.database.engine == "mariadb":
 
 logger = logging.getLogger(__name__)
 
-EVENT_NUDGES = frozenset({"events"})
+EVENTS = "events"  # the one nudge that has a queue of its own
 HANDLERS: dict[str, Callable[[], None]] = {}
 
 
@@ -45,11 +47,12 @@ def nudge(name: str, *, delay_seconds: float = 0) -> None:
 
 def _send(name: str, delay_seconds: float) -> None:
     try:
-        run = queue_of(name).task
+        queue = queue_of(name)
         if delay_seconds:
-            run.schedule((name,), delay=delay_seconds)
-        else:
-            run(name)
+            queue.task.schedule((name,), delay=delay_seconds)
+        # One that waits there begins after what we just committed, and finds it: looking is cheaper than writing.
+        elif name != EVENTS or not queue.huey.storage.enqueued_items(limit=1):
+            queue.task(name)
     except Exception:
         logger.warning("The task queue is out of reach; the next sweep does its work.", exc_info=True)
 
@@ -64,7 +67,7 @@ class Queue:
 
 def queue_of(name: str) -> Queue:
     """Return the queue on which `name` runs: a synchronisation never delays an event."""
-    return _events() if name in EVENT_NUDGES else _slow()
+    return _events() if name == EVENTS else _slow()
 
 
 def prepare() -> None:
@@ -76,7 +79,7 @@ def prepare() -> None:
 # Made when first used, not when imported: the storages on a server connect at once.
 @cache
 def _events() -> Queue:
-    return _queue("events")
+    return _queue(EVENTS)
 
 
 @cache
@@ -94,11 +97,21 @@ def _queue(name: str) -> Queue:
     return Queue(huey, run_handler)
 
 
+class _SqliteStorage(SqliteStorage):  # type: ignore[misc]
+    """A queue whose file survives a power failure, though not with its last entries: each is only a nudge."""
+
+    def _create_connection(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection = super()._create_connection()
+        connection.execute("PRAGMA synchronous = NORMAL")  # huey knows only FULL, which waits for the disk, and OFF
+        return connection
+
+
 def _huey(name: str) -> Huey:
     database = settings.PORTUS.runtime.database
     options: dict[str, Any] = {"results": False, "serializer": SignedSerializer(secret=settings.SECRET_KEY)}
     if database.engine == "sqlite":
-        return SqliteHuey(name, filename=str(settings.PORTUS.runtime.data / "queue.sqlite3"), **options)
+        filename = str(settings.PORTUS.runtime.data / "queue.sqlite3")
+        return Huey(name, storage_class=_SqliteStorage, filename=filename, **options)
     address = {key: value for key, value in (("host", database.host), ("port", database.port)) if value}
     if database.engine == "postgresql":
         return PostgresHuey(
