@@ -12,11 +12,14 @@ from collections.abc import Callable, MutableMapping
 import pytest
 
 from portus.tests.servers.folders import remove_abandoned, temporary_folder
-from portus.tests.servers.mariadb import start_mariadb
-from portus.tests.servers.postgresql import start_postgresql
+from portus.tests.servers.mariadb import RunningMariadb, start_mariadb
+from portus.tests.servers.postgresql import RunningPostgresql, start_postgresql
 from portus.tests.servers.process import ServerError
 
-DATABASES = {"postgresql": start_postgresql, "mariadb": start_mariadb}
+DATABASES: dict[str, Callable[[], RunningPostgresql | RunningMariadb]] = {
+    "postgresql": start_postgresql,
+    "mariadb": start_mariadb,
+}
 _cleanups: list[Callable[[], object]] = []
 
 
@@ -35,11 +38,9 @@ def prepare(environ: MutableMapping[str, str]) -> None:
     _cleanups.append(lambda: shutil.rmtree(data, ignore_errors=True))
     nothing = data / "config-local.yml"
     nothing.write_text("{}\n")
-    environ |= {
-        "PORTUS_DATA": str(data),
-        "PORTUS_SECRET_KEY_BASE": "only for tests " * 4,
-        "PORTUS_LOCAL_CONFIG_PATH": str(nothing),
-    }
+    environ["PORTUS_DATA"] = str(data)
+    environ["PORTUS_SECRET_KEY_BASE"] = "only for tests " * 4
+    environ["PORTUS_LOCAL_CONFIG_PATH"] = str(nothing)
     # Requests to our own servers never go through a proxy.
     environ["NO_PROXY"] = environ["no_proxy"] = "127.0.0.1,localhost,::1"
     if shared:

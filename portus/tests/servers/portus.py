@@ -155,8 +155,9 @@ def prepare_portus(
     process = Process(
         [PORTUS, "up"], log=folder / "portus.log", environ=variables, stop_signal=signal.SIGINT, cwd=folder
     )
-    data, port, registry_port = (variables[name] for name in ("PORTUS_DATA", "PORTUS_PORT", "REGISTRY_PORT"))
-    return RunningPortus(process, Path(data), int(port), int(registry_port), has_registry, prefix, scheme)
+    data = Path(variables["PORTUS_DATA"])
+    ports = int(variables["PORTUS_PORT"]), int(variables["REGISTRY_PORT"])
+    return RunningPortus(process, data, *ports, has_registry, prefix, scheme)
 
 
 def start_portus(folder: Path, **options: Any) -> RunningPortus:

@@ -60,10 +60,21 @@ def start_postgresql() -> RunningPostgresql:
         programs = _reachable(programs, folder, user)
     environ = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "TZ": "UTC", **_libraries(programs)}
     cluster = folder / "cluster"
-    initdb = [programs / "initdb", "-D", cluster, "-U", "portus", "-A", "trust", "-E", "UTF8", "--no-sync"]
+    initdb: list[str | Path] = [
+        programs / "initdb",
+        "-D",
+        cluster,
+        "-U",
+        "portus",
+        "-A",
+        "trust",
+        "-E",
+        "UTF8",
+        "--no-sync",
+    ]
     run(initdb, environ=environ, user=user)
     # The server's single-user mode makes the database without a client program.
-    create = [programs / "postgres", "--single", "-D", cluster, "postgres"]
+    create: list[str | Path] = [programs / "postgres", "--single", "-D", cluster, "postgres"]
     run(create, environ=environ, user=user, text="CREATE DATABASE portus\n")
 
     port = free_port()

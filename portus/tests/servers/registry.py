@@ -35,11 +35,11 @@ class RegistryBinary:
 @cache
 def find_registry_binary(series: str) -> RegistryBinary | None:
     """The program of series "2.8" or "3.x": named by REGISTRY3, on the PATH, or where bin/test put it."""
-    on_path = [Path(found) for name in ("docker-registry", "registry") if (found := shutil.which(name))]
+    on_path = [Path(place) for name in ("docker-registry", "registry") if (place := shutil.which(name))]
     places = [*on_path, TOOLS / "registry-2/docker-registry", TOOLS / "registry-3/registry"]
     if series == "3.x" and os.environ.get("REGISTRY3"):
         places = [Path(os.environ["REGISTRY3"])]
-    found = [RegistryBinary(place, version) for place in places if (version := registry_version(place))]
+    found = [RegistryBinary(path, version) for path in places if (version := registry_version(path))]
     return next((binary for binary in found if binary.major == int(series[0])), None)
 
 
