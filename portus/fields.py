@@ -1,5 +1,6 @@
 """Database fields, and inserting, that behave the same on SQLite, PostgreSQL and MariaDB."""
 
+import re
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.core.exceptions import ValidationError
@@ -23,8 +24,16 @@ else:
             return cls
 
 
+_NO_CHARACTERS = re.compile("[\0\ud800-\udfff]")
+
+
+def is_storable(text: str) -> bool:
+    """Return whether every database can store a text: it has neither NUL nor half a character."""
+    return _NO_CHARACTERS.search(text) is None
+
+
 def check_printable(value: str) -> None:
-    """Raise ValidationError for control characters, and for what no database can store (NUL, half a character)."""
+    """Raise ValidationError for control characters, and for what no database can store."""
     if not value.isprintable():
         raise ValidationError("Use printable characters only.", code="invalid")
 

@@ -8,6 +8,8 @@ from typing import Annotated, Any
 from django.http import HttpRequest, QueryDict
 from pydantic import BeforeValidator
 
+from portus.fields import is_storable
+
 JSON = "application/json"
 FORMS = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
 METHODS_WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
@@ -32,7 +34,7 @@ def _as_text(value: Any) -> Any:
         return str(value).lower()
     if isinstance(value, int | float):
         return str(value)
-    if isinstance(value, str) and any(letter == "\0" or "\ud800" <= letter <= "\udfff" for letter in value):
+    if isinstance(value, str) and not is_storable(value):
         raise ValueError("characters that no database stores")
     return value
 

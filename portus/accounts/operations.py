@@ -3,7 +3,6 @@
 import copy
 import secrets
 import string
-import unicodedata
 from typing import Any
 
 from django.conf import settings
@@ -23,7 +22,7 @@ from portus.accounts.models import (
     token_digest,
 )
 from portus.activities.operations import record
-from portus.fields import insert_once, upsert
+from portus.fields import insert_once, is_storable, upsert
 from portus.registry.models import Registry
 from portus.teams.operations import create_personal_namespace, join_global_teams, namespace_name_for
 
@@ -186,7 +185,7 @@ def _check_account(user: User, password: str | None = None) -> None:
 def _check_password(password: str, user: User) -> None:
     if not password:
         raise ValidationError({"password": ValidationError("This field cannot be blank.", code="blank")})
-    if any(letter == "\0" or unicodedata.category(letter) == "Cs" for letter in password):
+    if not is_storable(password):
         raise ValidationError({"password": ValidationError("This password cannot be typed.", code="invalid")})
     if len(password) > LONGEST_PASSWORD:
         raise ValidationError(

@@ -9,7 +9,7 @@ from django.db import IntegrityError, transaction
 
 from portus.accounts.models import User
 from portus.activities.operations import record
-from portus.fields import insert_once
+from portus.fields import insert_once, is_storable
 from portus.registry.models import Registry
 from portus.teams.models import Membership, Namespace, Role, Team, Visibility
 
@@ -153,7 +153,7 @@ def _problem(field: str, sentence: str, code: str) -> ValidationError:
 def _check_text(texts: dict[str, str]) -> None:
     """Raise ValidationError for a text of several lines with what no database can store in it."""
     for field, text in texts.items():
-        if "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
+        if not is_storable(text):
             raise _problem(field, "This text has characters that are none.", "invalid")
 
 
