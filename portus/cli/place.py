@@ -159,9 +159,22 @@ def _problem(address: str, port: int) -> int:
     return 0
 
 
+def numeric(address: str) -> str:
+    """Return the address behind a name, of which the web server knows nothing; the name where there is none."""
+    try:
+        return str(socket.getaddrinfo(address, None, type=socket.SOCK_STREAM)[0][4][0])
+    except OSError:
+        return address
+
+
 def connectable(address: str) -> str:
     """Return where something that listens on address can be reached from this machine."""
-    return {"0.0.0.0": LOOPBACK, "": LOOPBACK, "::": "::1"}.get(address, address)  # noqa: S104 - compared, not bound
+    return {"0.0.0.0": LOOPBACK, "::": "::1"}.get(address, address)  # noqa: S104 - compared, not bound
+
+
+def host_name(address: str) -> str:
+    """Return how people on this machine call what listens on address."""
+    return "localhost" if connectable(address) in {LOOPBACK, "::1"} and address != "::1" else host_in_url(address)
 
 
 def host_in_url(address: str) -> str:

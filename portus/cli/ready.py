@@ -54,7 +54,7 @@ def _get(bind: str, port: int, path: str, *, tls: bool = False) -> int | None:
 
 
 def _next_steps(options: Options, *, registry: bool) -> str:
-    host = urlsplit(options.public_url).hostname
+    host = place.host_in_url(urlsplit(options.public_url).hostname or "")
     address = f"{host}:{options.runtime.registry_port}"
     image = f"{address}/<your user name>/<image>"
     later = "" if registry else " (once the registry is there)"

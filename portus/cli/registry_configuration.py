@@ -9,7 +9,7 @@ from typing import Any
 import click
 import yaml
 
-from portus.cli.place import connectable, host_in_url
+from portus.cli.place import connectable, host_in_url, host_name
 from portus.config import Options
 
 # Layers and configurations are no images: the registry need not tell us about them.
@@ -67,7 +67,7 @@ def local(options: Options, secret: str) -> dict[str, Any]:
 
 def local_hostname(options: Options) -> str:
     """Return the name of our own registry, which is also the service that its tokens are for."""
-    return f"localhost:{options.runtime.registry_port}"
+    return f"{host_name(options.web.bind)}:{options.runtime.registry_port}"
 
 
 def bundle(options: Options) -> Path:

@@ -17,6 +17,7 @@ from granian.constants import Interfaces, SSLProtocols
 from granian.log import LogLevels
 from granian.server import MPServer
 
+from portus.cli import place
 from portus.config import Options
 from portus.wsgi import application
 
@@ -54,7 +55,7 @@ def make_server(options: Options) -> MPServer:
     tls = {"ssl_cert": Path(web.tls_certificate), "ssl_key": Path(web.tls_key)} if web.tls_key else {}
     return MPServer(
         "portus.wsgi:application",
-        address=web.bind,
+        address=place.numeric(web.bind),
         port=web.port,
         interface=Interfaces.WSGI,
         websockets=False,

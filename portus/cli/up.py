@@ -17,7 +17,7 @@ from portus.cli.tools import find_registry
 from portus.config import Loaded, Options
 
 CONTAINER_IMAGE = "registry:3"
-LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 
 @click.command()
@@ -53,7 +53,7 @@ def _public_url(loaded: Loaded) -> str:
     if loaded.origins.get("public_url", "machine_fqdn.value") != "machine_fqdn.value":
         return options.public_url
     scheme = "https" if options.web.tls_key else "http"
-    return f"{scheme}://localhost:{options.web.port}{options.runtime.url_prefix}"
+    return f"{scheme}://{place.host_name(options.web.bind)}:{options.web.port}{options.runtime.url_prefix}"
 
 
 def _require_two_ports(options: Options) -> None:
@@ -84,8 +84,9 @@ def _prepare(public_url: str, data: Path) -> None:
 
 def _external_hostname(options: Options) -> str | None:
     """Return how others on the network call our registry, when they can."""
-    host = urlsplit(options.public_url).hostname or ""
-    return None if host in LOCAL_NAMES else f"{host}:{options.runtime.registry_port}"
+    host = place.host_in_url(urlsplit(options.public_url).hostname or "")
+    address = f"{host}:{options.runtime.registry_port}"
+    return None if host in LOCAL_NAMES or address == registry_configuration.local_hostname(options) else address
 
 
 def _how_to_start_a_registry(options: Options) -> str:

@@ -80,3 +80,19 @@ def test_of_many_that_make_a_secret_at_once_all_get_the_same(tmp_path):
 )
 def test_where_something_can_be_reached_that_listens(address, where):
     assert place.connectable(address) == where
+
+
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [
+        ("127.0.0.1", "localhost"),
+        ("localhost", "localhost"),
+        ("0.0.0.0", "localhost"),
+        ("::", "localhost"),
+        ("::1", "[::1]"),
+        ("192.168.1.2", "192.168.1.2"),
+        ("images.test", "images.test"),
+    ],
+)
+def test_how_people_call_what_listens(address, name):
+    assert place.host_name(address) == name

@@ -322,6 +322,20 @@ def test_the_operators_address_and_prefix_count(start_portus):
     ]
 
 
+@pytest.mark.parametrize(
+    ("bind", "name"), [("127.0.0.2", "127.0.0.2"), ("localhost", "localhost"), ("0.0.0.0", "localhost")]
+)
+def test_it_listens_where_it_is_told_and_nowhere_else(portus_here, bind, name):
+    running = portus_here(environ={"PORTUS_BIND": bind})
+    running.process.start()
+
+    assert f"Portus is ready: http://{name}:{running.port}\n" in said_when_ready(running)
+    assert registries(running) == [f"registry: http://{name}:{running.registry_port}"]
+    assert doctor(running).returncode == 0
+    for port in (running.port, running.registry_port):
+        assert listens(port) is (bind != "127.0.0.2")
+
+
 def test_over_https_the_registry_reaches_us_too(start_portus, registry_binary, skopeo, tmp_path):
     certificate, key = tmp_path / "tls.crt", tmp_path / "tls.key"
     subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
