@@ -473,10 +473,17 @@ def forget_the_client():
 @pytest.fixture
 def trusted(tmp_path, monkeypatch):
     """The machine trusts the registry's certificate; a client reads such things once, when it is made."""
-    forget_the_client()
+    made = []
+
+    def make(*timeouts, real=client_module._pool.__wrapped__):
+        made.append(real(*timeouts))
+        return made[-1]
+
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "tls.crt"))
+    monkeypatch.setattr(client_module, "_pool", make)
     yield
-    forget_the_client()
+    for client in made:
+        client.close()
 
 
 def test_a_certificate_that_the_machine_trusts(tls_registry, trusted):
