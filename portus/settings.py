@@ -53,6 +53,7 @@ MIDDLEWARE = [
     "portus.web.middleware.path_prefix",
     "portus.web.middleware.sane_requests",
     "django.middleware.security.SecurityMiddleware",
+    "portus.web.middleware.programs_first",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

@@ -15,14 +15,15 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from enum import Enum, auto
+from typing import NamedTuple
 
 from cachetools import TTLCache
 from django.conf import settings
 from django.contrib.auth.backends import BaseBackend
 from django.contrib.auth.hashers import make_password, verify_password
-from django.db import DatabaseError, connection
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, connection, connections
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -35,7 +36,7 @@ from portus.accounts.models import (
     name_key,
     token_digest,
 )
-from portus.fields import upsert
+from portus.fields import is_storable, upsert
 
 logger = logging.getLogger(__name__)
 
@@ -64,23 +65,25 @@ class Account:
     admin: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Credentials:
-    """The answer of the one look-up: the user of that name, the token if the password is one, recent failures."""
+class _Credentials(NamedTuple):
+    """The answer of the one look-up: the user of that name, the token if the password is one, recent failures.
+
+    Nothing but the failures is there, and all is None, where nobody has the name. Some databases say 1 for true.
+    """
 
     failures: int
-    user_id: int | None = None
-    username: str = ""
-    admin: bool = False
-    bot: bool = False
-    enabled: bool = False
-    password_hash: str = ""
-    token_id: int | None = None
-    token_untouched: bool = False
+    user_id: int | None
+    username: str | None
+    admin: bool | None
+    bot: bool | None
+    enabled: bool | None
+    password_hash: str | None
+    token_id: int | None
+    token_untouched: bool | None
 
     @property
     def account(self) -> Account | None:
-        return None if self.user_id is None else Account(self.user_id, self.username, self.admin)
+        return None if self.user_id is None else Account(self.user_id, self.username or "", bool(self.admin))
 
 
 _LOOK_UP = """
@@ -110,7 +113,7 @@ def authenticate_basic(username: str, password: str) -> tuple[Outcome, Account |
 
     The account is there exactly when the outcome is OK. One statement for a token, one more for a password at most.
     """
-    if not _can_be_stored(username) or not _can_be_stored(password):
+    if not is_storable(username) or not is_storable(password):
         return Outcome.WRONG, None  # nobody has such a name, and no database could be asked for it
     found = _look_up(username, password)
     if found.token_id is None:
@@ -127,7 +130,7 @@ def check_password(username: str, password: str) -> tuple[Outcome, User | None]:
 
     The user is there exactly when the outcome is OK.
     """
-    if not _can_be_stored(username) or not _can_be_stored(password):
+    if not is_storable(username) or not is_storable(password):
         return Outcome.WRONG, None
     outcome, account = _check_password(_look_up(username, ""), username, password)
     return outcome, User.objects.get(pk=account.pk) if account else None
@@ -156,34 +159,22 @@ class PasswordBackend(BaseBackend):
         return User.objects.filter(pk=user_id, is_active=True).first()
 
 
-def _can_be_stored(text: str) -> bool:
-    return "\0" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)
-
-
 def _look_up(username: str, password: str) -> _Credentials:
     now = timezone.now()
     key = name_key(username)
+    database = connections[DEFAULT_DB_ALIAS]  # once: the usual `connection` looks for it at each of its attributes
+    as_stored = database.ops.adapt_datetimefield_value
     parameters = (
-        _as_stored(now - timedelta(seconds=TOUCH_SECONDS)),
+        as_stored(now - timedelta(seconds=TOUCH_SECONDS)),
         key,
-        _as_stored(now - LOCK_WINDOW),
+        as_stored(now - LOCK_WINDOW),
         key,
         token_digest(password),
-        _as_stored(now),
+        as_stored(now),
     )
-    with connection.cursor() as cursor:
+    with database.cursor() as cursor:
         cursor.execute(_LOOK_UP, parameters)
-        row = cursor.fetchone()
-    failures, user_id, name, admin, bot, enabled, password_hash, token_id, untouched = row
-    if user_id is None:
-        return _Credentials(failures)
-    return _Credentials(
-        failures, user_id, name, bool(admin), bool(bot), bool(enabled), password_hash, token_id, bool(untouched)
-    )
-
-
-def _as_stored(moment: datetime) -> str | datetime | None:
-    return connection.ops.adapt_datetimefield_value(moment)
+        return _Credentials(*cursor.fetchone())
 
 
 def _touch(token_id: int) -> None:
@@ -221,7 +212,7 @@ def _check_password(found: _Credentials, username: str, password: str) -> tuple[
     if not password or len(password) > LONGEST_PASSWORD or len(key) > LONGEST_NAME:
         return Outcome.WRONG, None
     # A bot's password opens nothing, and an unknown name costs as much time as a known one.
-    stored = "" if found.bot else found.password_hash
+    stored = "" if found.bot else (found.password_hash or "")
 
     def find() -> bool | None:
         verdict = _room.hash(lambda: _verify(found, stored, password))

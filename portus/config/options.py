@@ -8,7 +8,7 @@ import re
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
@@ -157,6 +157,8 @@ def feature(default: "Section", meaning: str) -> Any:
 
 class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True)
+    # Django's settings look for this at each access to `settings.PORTUS`; where it is missing, pydantic searches long.
+    _mask_wrapped: ClassVar[bool] = True
 
 
 class On(Section):

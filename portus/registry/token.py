@@ -122,14 +122,14 @@ def authenticate(request: HttpRequest) -> Account | None:
 
     A session cookie is not looked at, and the `account` parameter never decides who somebody is.
     """
-    header = request.headers.get("Authorization")
+    header = request.META.get("HTTP_AUTHORIZATION")
     if header is None:
         return None
     credentials = parse_basic(header)
     if credentials is None:
         raise Refused(_unauthorized(REFUSALS[Outcome.WRONG]))
     account = request.GET.get("account")
-    if account and name_key(account) != name_key(credentials[0]):
+    if account and account != credentials[0] and name_key(account) != name_key(credentials[0]):
         raise Refused(_error(400, "DENIED", "The account parameter names somebody else than the credentials."))
     outcome, user = authenticate_basic(*credentials)
     if outcome is Outcome.BUSY:
@@ -246,7 +246,7 @@ def answer(said: dict[str, Any], registry: RegistryRights | None) -> HttpRespons
     body = {
         "token": signed,
         "access_token": signed,
-        "expires_in": _life_seconds(),
+        "expires_in": said["exp"] - said["iat"],
         "issued_at": datetime.fromtimestamp(said["iat"], _zone(settings.TIME_ZONE)).isoformat(),
     }
     return HttpResponse(json.dumps(body), content_type=JSON, headers={"Cache-Control": "no-store"})
