@@ -32,6 +32,12 @@ def is_storable(text: str) -> bool:
     return _NO_CHARACTERS.search(text) is None
 
 
+def check_storable(value: str) -> None:
+    """Raise ValidationError for a text of several lines with what no database can store in it."""
+    if not is_storable(value):
+        raise ValidationError("This text has characters that are none.", code="invalid")
+
+
 def check_printable(value: str) -> None:
     """Raise ValidationError for control characters, and for what no database can store."""
     if not value.isprintable():
@@ -73,3 +79,8 @@ def upsert(row: models.Model, *, key: list[str], fields: list[str]) -> None:
     type(row)._default_manager.bulk_create(  # noqa: SLF001 - Django's name for it
         [row], update_conflicts=True, update_fields=fields, unique_fields=key if named else None
     )
+
+
+def field_problem(field: str, sentence: str, code: str) -> ValidationError:
+    """Return what an operation raises when one field breaks a rule; `code` says which, for programs."""
+    return ValidationError({field: ValidationError(sentence, code=code)})

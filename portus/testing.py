@@ -32,7 +32,7 @@ from portus.registry.operations import create_registry
 from portus.registry.signing import keys_folder, make_keys
 from portus.repositories.models import Manifest, Repository, Tag, is_attachment
 from portus.teams.models import Membership, Namespace, Role, Team, Visibility
-from portus.teams.operations import create_personal_namespace
+from portus.teams.namespaces import create_personal_namespace
 
 PASSWORD = "a password of tests"
 REGISTRY_HOST = "registry.test:5000"

@@ -121,7 +121,7 @@ def authenticate_basic(username: str, password: str) -> tuple[Outcome, Account |
     if not found.enabled:
         return Outcome.DISABLED, None
     if found.token_untouched:
-        _touch(found.token_id)
+        touch(found.token_id)
     return Outcome.OK, found.account
 
 
@@ -177,7 +177,7 @@ def _look_up(username: str, password: str) -> _Credentials:
         return _Credentials(*cursor.fetchone())
 
 
-def _touch(token_id: int) -> None:
+def touch(token_id: int) -> None:
     """Write when the token was last used, unless another request just did or the database is busy."""
     now = timezone.now()
     try:

@@ -24,7 +24,8 @@ from portus.accounts.models import (
 from portus.activities.operations import record
 from portus.fields import insert_once, is_storable, upsert
 from portus.registry.models import Registry
-from portus.teams.operations import create_personal_namespace, join_global_teams, namespace_name_for
+from portus.teams.namespaces import create_personal_namespace, namespace_name_for
+from portus.teams.operations import join_global_teams
 
 TOKEN_ALPHABET = string.ascii_letters + string.digits
 TOKEN_LENGTH = 40

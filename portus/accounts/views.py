@@ -18,7 +18,7 @@ from portus.accounts import operations
 from portus.accounts.backends import RETRY_AFTER_SECONDS
 from portus.accounts.forms import ChangePasswordForm, DetailsForm, TokenForm, add_errors, is_busy
 from portus.accounts.models import TOKENS_PER_USER, ApplicationToken, User
-from portus.teams.operations import namespace_name_for
+from portus.teams.namespaces import namespace_name_for
 from portus.web.htmx import render_page_or, sign_in_required
 
 

@@ -11,7 +11,7 @@ from portus.accounts.models import User
 from portus.accounts.operations import wait_for_sign_ups
 from portus.activities.operations import record
 from portus.registry.models import Registry, TokenKeyHeader
-from portus.teams.operations import create_global_namespace, create_personal_namespace
+from portus.teams.namespaces import create_global_namespace, create_personal_namespace
 
 
 @transaction.atomic

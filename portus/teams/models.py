@@ -6,7 +6,7 @@ from django.db import models
 from django.db.models import Q
 
 from portus.activities.snapshot import Audience, Snapshot
-from portus.fields import ExactCharField
+from portus.fields import ExactCharField, check_storable
 
 check_namespace_name = RegexValidator(
     re.compile(r"\A[a-z0-9]+(?:[._-][a-z0-9]+)*\Z"),
@@ -48,7 +48,7 @@ class Team(models.Model):
 
     name = ExactCharField(max_length=255, unique=True)
     hidden = models.BooleanField(default=False)
-    description = models.TextField(blank=True)
+    description = models.TextField(blank=True, validators=[check_storable])
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -87,7 +87,7 @@ class Namespace(models.Model):
     registry = models.ForeignKey("registry.Registry", on_delete=models.PROTECT, related_name="namespaces")
     team = models.ForeignKey(Team, null=True, blank=True, on_delete=models.PROTECT, related_name="namespaces")
     visibility = models.IntegerField(choices=Visibility.choices, default=Visibility.PRIVATE)
-    description = models.TextField(blank=True)
+    description = models.TextField(blank=True, validators=[check_storable])
     # True or NULL, never False: a unique constraint over a nullable column is the one kind of
     # "at most one per registry" that all three databases know.
     global_marker = models.BooleanField(null=True, blank=True, default=None)

@@ -147,7 +147,8 @@ SCRIPT = """
 from portus.accounts.models import User
 from portus.registry.models import Registry
 from portus.teams.models import Namespace, Role, Visibility
-from portus.teams.operations import add_member, change_visibility, create_namespace, create_team
+from portus.teams.namespaces import change_visibility, create_namespace
+from portus.teams.operations import add_member, create_team
 ann, owen, connie, vera = (User.objects.get(username=name) for name in ("ann", "owen", "connie", "vera"))
 team = create_team(name="crew", owner=owen, actor=ann)
 add_member(team, connie, Role.CONTRIBUTOR, actor=owen)

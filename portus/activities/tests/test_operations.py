@@ -14,6 +14,7 @@ from portus.activities.operations import record
 from portus.activities.snapshot import Audience, Snapshot
 from portus.registry import operations as registries
 from portus.registry.models import TokenKeyHeader
+from portus.teams import namespaces
 from portus.teams import operations as teams
 from portus.teams.models import Membership, Namespace, Role, Team, Visibility
 
@@ -162,13 +163,13 @@ def add_member(cast, registry):
 
 @verb("namespace.create", subject=("namespace", "new"), audience=Audience.TEAM, team="team-of-tests")
 def create_namespace(cast, registry):
-    return teams.create_namespace(name="new", team=cast.team, registry=registry, actor=cast.alice)
+    return namespaces.create_namespace(name="new", team=cast.team, registry=registry, actor=cast.alice)
 
 
 @verb("namespace.change_visibility", subject=("namespace", "alice"), audience=Audience.PUBLIC, visibility="public")
 def publish(cast, registry):
     namespace = Namespace.objects.get(name="alice")
-    teams.change_visibility(namespace, Visibility.PUBLIC, actor=cast.alice)
+    namespaces.change_visibility(namespace, Visibility.PUBLIC, actor=cast.alice)
     return namespace
 
 
@@ -180,7 +181,7 @@ def publish(cast, registry):
 )
 def protect_the_global_namespace(cast, registry):
     namespace = Namespace.objects.global_ones().get()
-    teams.change_visibility(namespace, Visibility.PROTECTED, actor=cast.alice)
+    namespaces.change_visibility(namespace, Visibility.PROTECTED, actor=cast.alice)
     return namespace
 
 
@@ -294,7 +295,7 @@ def test_what_is_refused_leaves_nothing(cast, registry):
         lambda: accounts.create_token(cast.alice, "", actor=cast.alice),
         lambda: teams.create_team(name="", owner=cast.alice, actor=cast.alice),
         lambda: teams.add_member(cast.team, cast.bob, Role.OWNER, actor=cast.alice),
-        lambda: teams.create_namespace(name="A", team=cast.team, registry=registry, actor=cast.alice),
+        lambda: namespaces.create_namespace(name="A", team=cast.team, registry=registry, actor=cast.alice),
         lambda: registries.create_registry(name="x", hostname="a b", use_ssl=True, actor=cast.ada),
     ):
         with pytest.raises(ValidationError):
@@ -324,9 +325,9 @@ def test_a_line_reads_the_same_after_everything_is_gone(act, name, cast):
 
 def test_a_line_keeps_the_rule_that_it_was_written_under(cast, make_namespace):
     namespace = make_namespace("secret", team=cast.team)
-    teams.change_visibility(namespace, Visibility.PROTECTED, actor=cast.alice)
-    teams.change_visibility(namespace, Visibility.PRIVATE, actor=cast.alice)
-    teams.change_visibility(namespace, Visibility.PUBLIC, actor=cast.alice)
+    namespaces.change_visibility(namespace, Visibility.PROTECTED, actor=cast.alice)
+    namespaces.change_visibility(namespace, Visibility.PRIVATE, actor=cast.alice)
+    namespaces.change_visibility(namespace, Visibility.PUBLIC, actor=cast.alice)
 
     audiences = Activity.objects.filter(subject_id=namespace.pk, subject_kind="namespace").order_by("pk")
     assert list(audiences.values_list("audience", flat=True)) == [Audience.SIGNED_IN, Audience.TEAM, Audience.PUBLIC]

@@ -6,7 +6,7 @@ from django.core.exceptions import ValidationError
 from portus.accounts.models import User
 from portus.accounts.operations import create_user
 from portus.activities.models import Activity
-from portus.teams import operations
+from portus.teams import namespaces, operations
 from portus.teams.models import Membership, Namespace, Role, Team, Visibility
 from portus.testing import at_once
 
@@ -66,7 +66,7 @@ def test_a_description_that_no_database_stores_is_refused(cast, registry, descri
     namespace = {"name": "new", "team": cast.team, "registry": registry, "description": description, "actor": cast.ada}
 
     assert problems_of(operations.create_team, **team) == {"description": ["invalid"]}
-    assert problems_of(operations.create_namespace, **namespace) == {"description": ["invalid"]}
+    assert problems_of(namespaces.create_namespace, **namespace) == {"description": ["invalid"]}
 
 
 @pytest.mark.django_db(transaction=True)
@@ -127,7 +127,7 @@ def test_of_eight_who_add_the_same_member_at_the_same_moment_one_does(make_user)
     "name", ["test1", "1test", "another-test", "a", "1", "1.0", "r2d2", "thingie", "is_valid", "a.b-c_d", "a" * 255]
 )
 def test_namespace_names_that_are_taken(cast, registry, name):
-    namespace = operations.create_namespace(name=name, team=cast.team, registry=registry, actor=cast.alice)
+    namespace = namespaces.create_namespace(name=name, team=cast.team, registry=registry, actor=cast.alice)
 
     assert (namespace.name, namespace.team, namespace.visibility) == (name, cast.team, Visibility.PRIVATE)
     assert (namespace.is_global, namespace.personal_owner) == (False, None)
@@ -152,7 +152,7 @@ def test_namespace_names_that_are_taken(cast, registry, name):
 def test_namespace_names_that_are_refused(cast, registry, name, code):
     fields = {"name": name, "team": cast.team, "registry": registry, "actor": cast.alice}
 
-    found = problems_of(operations.create_namespace, **fields)
+    found = problems_of(namespaces.create_namespace, **fields)
 
     assert set(found) == {"name"}
     assert set(found["name"]) == {code}
@@ -160,18 +160,18 @@ def test_namespace_names_that_are_refused(cast, registry, name, code):
 
 def test_a_namespace_name_is_taken_once_per_registry(cast, registry, make_registry):
     fields = {"name": "new", "team": cast.team, "actor": cast.alice}
-    operations.create_namespace(registry=registry, **fields)
+    namespaces.create_namespace(registry=registry, **fields)
 
-    assert problems_of(operations.create_namespace, registry=registry, **fields) == {"name": ["unique"]}
+    assert problems_of(namespaces.create_namespace, registry=registry, **fields) == {"name": ["unique"]}
     personal = {**fields, "name": "alice"}
-    assert problems_of(operations.create_namespace, registry=registry, **personal) == {"name": ["unique"]}
-    operations.create_namespace(registry=make_registry("other", "other.test"), **fields)
+    assert problems_of(namespaces.create_namespace, registry=registry, **personal) == {"name": ["unique"]}
+    namespaces.create_namespace(registry=make_registry("other", "other.test"), **fields)
 
 
 def test_a_hidden_team_takes_no_namespaces(cast, registry):
     fields = {"name": "new", "team": Team.objects.get(name="alice"), "registry": registry, "actor": cast.alice}
 
-    assert problems_of(operations.create_namespace, **fields) == {"team": ["hidden"]}
+    assert problems_of(namespaces.create_namespace, **fields) == {"team": ["hidden"]}
 
 
 @pytest.mark.django_db(transaction=True)
@@ -180,7 +180,7 @@ def test_of_eight_namespaces_of_one_name_made_at_the_same_moment_one_is_there(ma
     team = operations.create_team(name="new", owner=owner, actor=owner)
     fields = {"name": "new", "team": team, "registry": registry, "actor": owner}
 
-    results = at_once([lambda: operations.create_namespace(**fields) for _ in range(8)])
+    results = at_once([lambda: namespaces.create_namespace(**fields) for _ in range(8)])
 
     assert settled(results) == ["Namespace"] + ["ValidationError"] * 7
 
@@ -194,7 +194,7 @@ def test_somebody_who_takes_the_name_of_a_new_user_at_the_same_moment_is_no_erro
     results = at_once(
         [
             *(
-                lambda name=name: operations.create_namespace(name=name, team=team, registry=registry, actor=owner)
+                lambda name=name: namespaces.create_namespace(name=name, team=team, registry=registry, actor=owner)
                 for name in names
             ),
             *(
@@ -214,11 +214,11 @@ def test_somebody_who_takes_the_name_of_a_new_user_at_the_same_moment_is_no_erro
 def test_the_global_namespace_is_never_private(registry, cast):
     namespace = Namespace.objects.global_ones().get()
 
-    assert problems_of(operations.change_visibility, namespace, Visibility.PRIVATE, actor=cast.ada) == {
+    assert problems_of(namespaces.change_visibility, namespace, Visibility.PRIVATE, actor=cast.ada) == {
         "visibility": ["global"]
     }
     assert namespace.visibility == Visibility.PUBLIC
-    assert operations.change_visibility(namespace, Visibility.PROTECTED, actor=cast.ada)
+    assert namespaces.change_visibility(namespace, Visibility.PROTECTED, actor=cast.ada)
     assert Namespace.objects.global_ones().get().visibility == Visibility.PROTECTED
 
 
@@ -226,10 +226,10 @@ def test_the_global_namespace_is_never_private(registry, cast):
 def test_visibility_is_changed_once(cast, make_namespace, visibility):
     namespace = make_namespace(team=cast.team, visibility=Visibility.PRIVATE)
 
-    changed = operations.change_visibility(namespace, visibility, actor=cast.alice)
+    changed = namespaces.change_visibility(namespace, visibility, actor=cast.alice)
 
     assert changed is (visibility is not Visibility.PRIVATE)
-    assert not operations.change_visibility(namespace, visibility, actor=cast.alice)
+    assert not namespaces.change_visibility(namespace, visibility, actor=cast.alice)
     assert Namespace.objects.get(pk=namespace.pk).visibility == visibility
     assert Activity.objects.filter(key="namespace.change_visibility").count() == int(changed)
 
@@ -261,13 +261,13 @@ def test_visibility_is_changed_once(cast, make_namespace, visibility):
     ],
 )
 def test_the_namespace_of_a_user_name(username, name):
-    assert operations.namespace_name_for(username) == name
+    assert namespaces.namespace_name_for(username) == name
 
 
 @pytest.mark.parametrize("username", ["", ".", "_", "-", "!!!!", "日本", "._-"])
 def test_no_namespace_can_be_made_of(username):
     with pytest.raises(ValidationError) as refused:
-        operations.namespace_name_for(username)
+        namespaces.namespace_name_for(username)
 
     assert list(refused.value.error_dict) == ["username"]
 
@@ -294,8 +294,8 @@ def test_a_user_of_whose_name_none_can_be_made_is_named_by_her_number(registry, 
 
 
 def test_a_personal_namespace_is_made_once_and_for_no_bot(registry, cast, make_user):
-    assert operations.create_personal_namespace(cast.alice, registry) is None
-    assert operations.create_personal_namespace(make_user("robot", bot=True), registry) is None
+    assert namespaces.create_personal_namespace(cast.alice, registry) is None
+    assert namespaces.create_personal_namespace(make_user("robot", bot=True), registry) is None
     assert Namespace.objects.filter(personal_owner=cast.alice).count() == 1
 
 
