@@ -1,5 +1,6 @@
 """The web server: granian with our WSGI application in several processes."""
 
+import contextlib
 import ctypes
 import gc
 import logging
@@ -32,6 +33,8 @@ RESPAWN_SECONDS = 1
 # What a worker may take to finish its requests; `up` and service managers wait a little longer for us.
 KILL_AFTER_SECONDS = 8
 PR_SET_PDEATHSIG = 1
+M_MMAP_THRESHOLD = -3
+BIG_ALLOCATION = 1 << 20  # bytes
 
 
 def serve(options: Options) -> None:
@@ -78,9 +81,13 @@ def load_application(parent: int, prefix: str) -> "WSGIApplication":
     A worker ends with the process that started it: it would go on answering with its old code, and some of all
     connections would reach it, because workers share the port.
     """
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    library = ctypes.CDLL(None)
+    library.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent:  # it ended before that line
         os._exit(1)
+    # Else glibc learns to keep them: each thread that has ever hashed a password, the 19 MB that this took.
+    with contextlib.suppress(AttributeError):  # other C libraries neither have this nor need it
+        library.mallopt(M_MMAP_THRESHOLD, BIG_ALLOCATION)
     # granian copies the environment into each request; our secrets have been read, and do not belong there.
     for name in [name for name in os.environ if name.startswith(("PORTUS_", "DATABASE_URL"))]:
         del os.environ[name]
