@@ -20,13 +20,14 @@ from django.http import (
 from django.urls import Resolver404, URLPattern, path, re_path, resolve
 from django.views.decorators.csrf import csrf_exempt
 from ninja import NinjaAPI
-from ninja.errors import HttpError, ValidationErrorContext
+from ninja.errors import AuthenticationError, HttpError, ValidationErrorContext
 from ninja.errors import ValidationError as SchemaError
 from ninja.parser import Parser
 
 from portus import VERSION, parameters
 from portus.accounts.api import router as accounts
 from portus.registry.api import router as registry
+from portus.teams.api import router as teams
 
 View = Callable[..., HttpResponseBase]
 
@@ -39,7 +40,15 @@ REASONS = {
     "no_namespace": "'{name}' cannot be transformed into a valid namespace name",
     "password_too_short": "is too short (minimum is {min_length} characters)",
     "max_length": "is too long (maximum is {limit_value} characters)",
+    "namespace_name": (
+        "can only contain lower case alphanumeric characters, with optional underscores and dashes in the middle."
+    ),
+    "global": "global namespace cannot be private",
 }
+
+
+# Rules that Portus 2.4 answers with one sentence instead of reasons by field.
+RULES = frozenset({"admin", "only_owner"})
 
 
 class _ReadBefore(Parser):
@@ -76,6 +85,7 @@ api = PortusAPI(
 )
 api.add_router("/v1", registry)
 api.add_router("/v1", accounts)
+api.add_router("/v1", teams)
 
 
 # Refusals
@@ -85,6 +95,8 @@ api.add_router("/v1", accounts)
 def unprocessable(_request: HttpRequest, error: ValidationError) -> HttpResponse:
     """422 with the reasons of each field; what concerns the whole record stands under `base`."""
     by_field = error.error_dict if hasattr(error, "error_dict") else {"base": error.error_list}
+    if list(by_field) == ["base"] and error.error_list[0].code in RULES:
+        return _message(422, error.messages[0])
     return _message(422, {
         "base" if field == "__all__" else field: list(dict.fromkeys(map(_reason, several)))
         for field, several in by_field.items()
@@ -116,6 +128,11 @@ def forbidden(_request: HttpRequest, _error: PermissionDenied) -> HttpResponse:
 @api.exception_handler(Http404)
 def not_found(_request: HttpRequest, _error: Http404 | None = None) -> HttpResponse:
     return _message(404, "Not found")
+
+
+@api.exception_handler(AuthenticationError)
+def unauthenticated(_request: HttpRequest, _error: AuthenticationError) -> HttpResponse:
+    return _message(401, "Authentication fails")
 
 
 @api.exception_handler(HttpError)

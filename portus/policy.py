@@ -229,6 +229,22 @@ def can_update_team(user: Visitor, team: Team) -> bool:
 can_manage_members = can_update_team
 
 
+def can_read_team(user: Visitor, team: Team) -> bool:
+    """May she see who and what belongs to a team: members may, of hidden teams too."""
+    return _is_admin(user) or role_in(user, team) is not None
+
+
+def can_remove_member(user: Visitor, membership: Membership) -> bool:
+    """Those who manage members may, and everybody may leave."""
+    leaves = user.is_authenticated and user.pk == membership.user_id and not membership.team.hidden
+    return leaves or can_manage_members(user, membership.team)
+
+
+def can_give_to(user: Visitor, team: Team) -> bool:
+    """May she move a namespace into this team: in Portus 2.4 everybody could, into hidden ones too."""
+    return not team.hidden and (_is_admin(user) or role_in(user, team) is Role.OWNER)
+
+
 def _is_admin(user: Visitor) -> bool:
     return isinstance(user, User) and user.admin
 

@@ -11,7 +11,7 @@ from portus.fields import ExactCharField, check_storable
 check_namespace_name = RegexValidator(
     re.compile(r"\A[a-z0-9]+(?:[._-][a-z0-9]+)*\Z"),
     "A namespace name has lower-case letters, digits, and single dots, dashes or underscores between them.",
-    code="invalid",
+    code="namespace_name",
 )
 
 

@@ -45,6 +45,59 @@ def change_visibility(namespace: Namespace, visibility: Visibility, *, actor: Us
 
 
 @transaction.atomic
+def update_namespace(
+    namespace: Namespace, *, name: str | None = None, description: str | None = None, actor: User
+) -> None:
+    """Set what is given and differs, all of it or nothing; a blank name leaves the old one.
+
+    Raises ValidationError for a name that is wrong or taken, and for a new name while there are repositories: nothing
+    moves in the registry, so they would be out of reach.
+    """
+    before = Namespace.objects.select_for_update().get(pk=namespace.pk)
+    changed = Namespace.objects.select_related("registry", "team").get(pk=namespace.pk)
+    changed.name = name or before.name
+    changed.description = before.description if description is None else description
+    changed.full_clean(validate_constraints=False)
+    if changed.name != before.name:
+        _require_renamable(before, changed.name)
+    changed.save(update_fields=["name", "description", "updated_at"])
+    if changed.description != before.description:
+        record(
+            "namespace.change_namespace_description", changed, changed,
+            actor=actor, old=before.description, new=changed.description,
+        )  # fmt: skip
+    if changed.name != before.name:
+        record("namespace.change_namespace_name", changed, changed, actor=actor, old=before.name, new=changed.name)
+    namespace.name, namespace.description, namespace.updated_at = changed.name, changed.description, changed.updated_at
+
+
+def _require_renamable(namespace: Namespace, name: str) -> None:
+    if namespace.is_global:
+        raise field_problem("name", "The global namespace has no name of its own.", "global")
+    if Namespace.objects.filter(registry=namespace.registry_id, name=name).exists():
+        raise field_problem("name", "Name has already been taken", "unique")
+    if namespace.repositories.exists():
+        raise field_problem(
+            "name", "This namespace has repositories, which keep their names in the registry.", "not_empty"
+        )
+
+
+@transaction.atomic
+def move_namespace(namespace: Namespace, team: Team, *, actor: User) -> None:
+    """Give a namespace to another team; raise ValidationError for a hidden one, and for the global namespace."""
+    if namespace.team_id == team.pk:
+        return
+    if team.hidden or namespace.is_global:
+        raise field_problem("team", "This namespace cannot go to that team.", "hidden")
+    old, namespace.team = namespace.team, team
+    namespace.save(update_fields=["team", "updated_at"])
+    record(
+        "namespace.change_team", namespace,
+        actor=actor, old=old.pk if old else None, new=team.pk, old_team=old.name if old else "", team=team.name,
+    )  # fmt: skip
+
+
+@transaction.atomic
 def create_personal_namespace(user: User, registry: Registry) -> Namespace | None:
     """Give a person a private namespace with a hidden team of her own in a registry, once; a bot gets none.
 

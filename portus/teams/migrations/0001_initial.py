@@ -33,7 +33,7 @@ class Migration(migrations.Migration):
             name='Namespace',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', portus.fields.ExactCharField(max_length=255, validators=[django.core.validators.RegexValidator(re.compile('\\A[a-z0-9]+(?:[._-][a-z0-9]+)*\\Z'), 'A namespace name has lower-case letters, digits, and single dots, dashes or underscores between them.', code='invalid')])),
+                ('name', portus.fields.ExactCharField(max_length=255, validators=[django.core.validators.RegexValidator(re.compile('\\A[a-z0-9]+(?:[._-][a-z0-9]+)*\\Z'), 'A namespace name has lower-case letters, digits, and single dots, dashes or underscores between them.', code='namespace_name')])),
                 ('visibility', models.IntegerField(choices=[(0, 'private'), (1, 'protected'), (2, 'public')], default=0)),
                 ('description', models.TextField(blank=True, validators=[portus.fields.check_storable])),
                 ('global_marker', models.BooleanField(blank=True, default=None, null=True)),
