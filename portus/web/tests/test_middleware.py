@@ -266,3 +266,23 @@ def test_it_takes_the_prefix_without_a_slash_for_the_start_page(below_prefix):
 def test_it_answers_what_django_cannot_make_a_request_of(below_prefix, number):
     assert below_prefix.odd[number]["status"] == "400 Bad Request"
     assert "cannot make sense" in below_prefix.odd[number]["body"]
+
+
+@pytest.mark.parametrize("path", ["/v2/token", "/v2/token.json", "/auth/token"])
+def test_programs_are_answered_before_what_only_browsers_need(client, registry, path):
+    client.cookies["_portus_session"] = "x" * 32
+
+    response = client.get(path, {"service": registry.hostname})
+
+    assert response.status_code == 200
+    assert response["X-Content-Type-Options"] == "nosniff"
+    assert "Content-Security-Policy" not in response
+    assert "Vary" not in response  # nobody has looked at the cookie
+
+
+def test_what_goes_wrong_for_a_program_is_explained_all_the_same(client, registry):
+    wrong_method = client.get("/v2/webhooks/events")
+    other_method = client.post("/v2/token")
+
+    assert (wrong_method.status_code, wrong_method.json()["errors"][0]["code"]) == (405, "UNSUPPORTED")
+    assert (other_method.status_code, other_method.json()["errors"][0]["code"]) == (404, "NOT_FOUND")
