@@ -1,5 +1,6 @@
 """Measures the budgets of the architecture; bin/bench calls it."""
 
+import os
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -51,7 +52,10 @@ def main(
     budget is missed.
     """
     lines = [line for line in LINES if only in line.name and not (no_tags and line.needs_tags)]
-    click.echo(f"{database}, {workers} web process(es), {connections} connections, {rounds} rounds of {seconds} s\n")
+    click.echo(
+        f"{database}; web processes: {workers}; connections: {connections}; rounds: {rounds} of {seconds} s a line; "
+        f"load of {os.cpu_count()} cores before: {os.getloadavg()[0]:.1f}\n"
+    )
     with ExitStack() as stack:
         folder = data or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="portus-bench-")))
         try:

@@ -118,7 +118,7 @@ def _has_nul(request: HttpRequest) -> bool:
 
 
 def programs_first(get_response: Handler) -> Handler:
-    """Answer at PROGRAM_PATHS at once: what follows in the chain is for browsers, and was a quarter of what a token cost.
+    """Answer at PROGRAM_PATHS at once: what follows in the chain is for browsers, and was a quarter of a token's cost.
 
     There is no session, no form, no policy for pages and no message in what registries and their clients ask.
     """
