@@ -28,6 +28,7 @@ from portus import VERSION, parameters
 from portus.accounts.api import router as accounts
 from portus.registry.api import router as registry
 from portus.teams.api import router as teams
+from portus.teams.namespaces_api import router as namespaces
 
 View = Callable[..., HttpResponseBase]
 
@@ -63,6 +64,11 @@ class PortusAPI(NinjaAPI):
     def get_content_type(self) -> str:
         return parameters.JSON
 
+    @staticmethod
+    def reasons(errors: list[ValidationError]) -> list[str]:
+        """Return the reasons in the words that clients compare, each once."""
+        return list(dict.fromkeys(map(_reason, errors)))
+
     def validation_error_from_error_contexts(self, error_contexts: list[ValidationErrorContext[Any]]) -> SchemaError:
         """Name the parts of a group that is missing as a whole, too."""
         found = super().validation_error_from_error_contexts(error_contexts)
@@ -86,6 +92,7 @@ api = PortusAPI(
 api.add_router("/v1", registry)
 api.add_router("/v1", accounts)
 api.add_router("/v1", teams)
+api.add_router("/v1", namespaces)
 
 
 # Refusals
@@ -98,7 +105,7 @@ def unprocessable(_request: HttpRequest, error: ValidationError) -> HttpResponse
     if list(by_field) == ["base"] and error.error_list[0].code in RULES:
         return _message(422, error.messages[0])
     return _message(422, {
-        "base" if field == "__all__" else field: list(dict.fromkeys(map(_reason, several)))
+        "base" if field == "__all__" else field: api.reasons(several)
         for field, several in by_field.items()
     })  # fmt: skip
 

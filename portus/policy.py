@@ -71,6 +71,17 @@ def standing(user: Visitor, namespace: Namespace) -> Standing:
     )
 
 
+def standing_in_team(user: Visitor, team: Team) -> Standing:
+    """Return how `user` would stand to a new namespace of a team; one query."""
+    return Standing(
+        user_id=user.pk,
+        admin=_is_admin(user),
+        kind=Kind.TEAM,
+        visibility=Visibility.PRIVATE,
+        role=role_in(user, team),
+    )
+
+
 def kind_of(*, is_global: bool, personal_owner_id: int | None) -> Kind:
     if is_global:
         return Kind.GLOBAL

@@ -31,6 +31,19 @@ def create_namespace(*, name: str, team: Team, registry: Registry, description: 
     return namespace
 
 
+def name_problems(name: str, registry: Registry) -> list[ValidationError]:
+    """Return why a new namespace cannot have this name; nothing when it can."""
+    namespace = Namespace(name=name, registry=registry)
+    problems: list[ValidationError] = []
+    try:
+        namespace.clean_fields(exclude=["team", "registry"])
+    except ValidationError as error:
+        problems += error.error_dict["name"]
+    if Namespace.objects.filter(registry=registry, name=name).exists():
+        problems.append(ValidationError("Name has already been taken", code="unique"))
+    return problems
+
+
 @transaction.atomic
 def change_visibility(namespace: Namespace, visibility: Visibility, *, actor: User) -> bool:
     """Set who may pull besides the members; return whether anything changed. The global namespace is never private."""
@@ -73,7 +86,7 @@ def update_namespace(
 
 def _require_renamable(namespace: Namespace, name: str) -> None:
     if namespace.is_global:
-        raise field_problem("name", "The global namespace has no name of its own.", "global")
+        raise field_problem("name", "The global namespace has no name of its own.", "global_name")
     if Namespace.objects.filter(registry=namespace.registry_id, name=name).exists():
         raise field_problem("name", "Name has already been taken", "unique")
     if namespace.repositories.exists():
