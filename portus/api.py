@@ -26,30 +26,12 @@ from ninja.parser import Parser
 
 from portus import VERSION, parameters
 from portus.accounts.api import router as accounts
+from portus.problems import RULES, reasons
 from portus.registry.api import router as registry
 from portus.teams.api import router as teams
 from portus.teams.namespaces_api import router as namespaces
 
 View = Callable[..., HttpResponseBase]
-
-# The words of Portus 2.4 for reasons that clients compare.
-REASONS = {
-    "blank": "can't be blank",
-    "null": "can't be blank",
-    "unique": "has already been taken",
-    "invalid": "is invalid",
-    "no_namespace": "'{name}' cannot be transformed into a valid namespace name",
-    "password_too_short": "is too short (minimum is {min_length} characters)",
-    "max_length": "is too long (maximum is {limit_value} characters)",
-    "namespace_name": (
-        "can only contain lower case alphanumeric characters, with optional underscores and dashes in the middle."
-    ),
-    "global": "global namespace cannot be private",
-}
-
-
-# Rules that Portus 2.4 answers with one sentence instead of reasons by field.
-RULES = frozenset({"admin", "only_owner"})
 
 
 class _ReadBefore(Parser):
@@ -63,11 +45,6 @@ class _ReadBefore(Parser):
 class PortusAPI(NinjaAPI):
     def get_content_type(self) -> str:
         return parameters.JSON
-
-    @staticmethod
-    def reasons(errors: list[ValidationError]) -> list[str]:
-        """Return the reasons in the words that clients compare, each once."""
-        return list(dict.fromkeys(map(_reason, errors)))
 
     def validation_error_from_error_contexts(self, error_contexts: list[ValidationErrorContext[Any]]) -> SchemaError:
         """Name the parts of a group that is missing as a whole, too."""
@@ -105,7 +82,7 @@ def unprocessable(_request: HttpRequest, error: ValidationError) -> HttpResponse
     if list(by_field) == ["base"] and error.error_list[0].code in RULES:
         return _message(422, error.messages[0])
     return _message(422, {
-        "base" if field == "__all__" else field: api.reasons(several)
+        "base" if field == "__all__" else field: reasons(several)
         for field, several in by_field.items()
     })  # fmt: skip
 
@@ -116,15 +93,15 @@ def malformed(_request: HttpRequest, error: SchemaError) -> HttpResponse:
 
     Under `errors` they stand a second time by their plain names: 2.4's command line client looks for them there.
     """
-    reasons: dict[str, list[str]] = {}
+    bracketed: dict[str, list[str]] = {}
     plain: dict[str, list[str]] = {}
     for problem in error.errors:
         first, *rest = [str(part) for part in problem["loc"][2:]] or ["body"]
         name = first + "".join(f"[{part}]" for part in rest)
         reason = "is missing" if problem["type"] == "missing" else "is invalid"
-        reasons.setdefault(f'["{name}"]', []).append(reason)
+        bracketed.setdefault(f'["{name}"]', []).append(reason)
         plain.setdefault(rest[-1] if rest else first, []).append(reason)
-    return _message(400, reasons, errors=plain)
+    return _message(400, bracketed, errors=plain)
 
 
 @api.exception_handler(PermissionDenied)
@@ -149,11 +126,6 @@ def refused(_request: HttpRequest, error: HttpError) -> HttpResponse:
 
 def _message(status: int, content: str | dict[str, list[str]], **more: Any) -> HttpResponse:
     return JsonResponse({"message": content, **more}, status=status)
-
-
-def _reason(error: ValidationError) -> str:
-    template = REASONS.get(error.code or "")
-    return template.format_map(error.params or {}) if template else " ".join(error.messages)
 
 
 # The door

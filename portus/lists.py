@@ -44,7 +44,7 @@ class ListParameters(BaseModel):
 
     @property
     def is_paged(self) -> bool:
-        return not self.all and (self.page or self.per_page or self.after is not None) is not None
+        return not self.all and any(given is not None for given in (self.page, self.per_page, self.after))
 
 
 def as_time(moment: datetime | None) -> str | None:

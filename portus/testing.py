@@ -8,6 +8,7 @@ cast.empty_team. All have the password of the fixture `password`. Factories buil
 """
 
 import itertools
+import json
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,11 +23,13 @@ from django.conf import settings
 from django.contrib.auth.hashers import make_password
 from django.core.cache import cache
 from django.db import connections
+from django.test import Client
 from django.utils import timezone
 from pydantic import BaseModel
 
 from portus.accounts import backends
 from portus.accounts.models import User, name_key
+from portus.accounts.operations import create_token
 from portus.registry.models import Registry
 from portus.registry.operations import create_registry
 from portus.registry.signing import keys_folder, make_keys
@@ -133,6 +136,30 @@ def cast(registry: Registry, make_user: Callable[..., User]) -> SimpleNamespace:
     for name, role in (("alice", Role.OWNER), ("bob", Role.CONTRIBUTOR), ("carol", Role.VIEWER)):
         Membership.objects.create(team=team, user=people[name], role=role)
     return SimpleNamespace(**people, team=team, empty_team=Team.objects.create(name="nobodys-team"))
+
+
+class Asker:
+    """Somebody who asks the API with an application token: as_user("alice").post("/teams", {"name": "crew"})."""
+
+    def __init__(self, client: Client, user: User) -> None:
+        token = create_token(user, f"tests {user.application_tokens.count()}", actor=user)[1]
+        self.client, self.headers = client, {"Portus-Auth": f"{user.username}:{token}"}
+
+    def __getattr__(self, method: str) -> Callable[..., Any]:
+        def ask(path: str, data: object = None) -> Any:
+            body = {} if data is None else {"data": data, "content_type": "application/json"}
+            response = getattr(self.client, method)(f"/api/v1{path}", headers=self.headers, **body)
+            if response.streaming:
+                content = response.getvalue()
+                response.json = lambda: json.loads(content)
+            return response
+
+        return ask
+
+
+@pytest.fixture
+def as_user(client: Client, cast: SimpleNamespace) -> Callable[[str], Asker]:
+    return lru_cache(lambda name: Asker(client, getattr(cast, name)))
 
 
 @pytest.fixture

@@ -15,13 +15,14 @@ from portus.accounts.authentication import SIGNED_IN, asker
 from portus.accounts.models import User
 from portus.lists import ListParameters
 from portus.parameters import Text
+from portus.problems import reasons
 from portus.registry.models import Registry
 from portus.repositories.entities import RepositoryEntity, repositories_with_details, repository_entity
 from portus.teams import namespaces
 from portus.teams.entities import NamespaceEntity, namespace_entity, namespaces_with_details
 from portus.teams.models import Namespace, Team, Visibility
 
-router = Router(tags=["namespaces"], auth=SIGNED_IN)
+router = Router(tags=["namespaces"], auth=SIGNED_IN, by_alias=True)  # one field is called `global`
 
 VISIBILITIES = {visibility.label: visibility for visibility in Visibility}
 
@@ -76,7 +77,7 @@ def create_namespace(request: HttpRequest, data: NewNamespace) -> Status[dict[st
 @router.get("/namespaces/validate", response=Validity, summary="Tell whether a name could be given to a namespace")
 def validate_name(request: HttpRequest, data: Query[NameToCheck]) -> dict[str, Any]:
     problems = namespaces.name_problems(data.name, find_registry(None))
-    return {"messages": {"name": request.api.reasons(problems)} if problems else {}, "valid": not problems}  # type: ignore[attr-defined]
+    return {"messages": {"name": reasons(problems)} if problems else {}, "valid": not problems}
 
 
 @router.get("/namespaces/{id}", response=NamespaceEntity, summary="Show a namespace")
@@ -90,7 +91,7 @@ def list_repositories(request: HttpRequest, id: int, parameters: Query[ListParam
     return lists.answer(request, found, repository_entity, parameters, sortable={"name", "created_at", "updated_at"})
 
 
-@router.put("/namespaces/{int:id}", response=NamespaceEntity, summary="Describe, rename, move or open a namespace")
+@router.put("/namespaces/{id}", response=NamespaceEntity, summary="Describe, rename, move or open a namespace")
 def update_namespace(request: HttpRequest, id: int, data: NamespaceUpdate) -> dict[str, Any]:  # noqa: A002
     """All that is asked happens, or nothing does."""
     user, namespace = asker(request), get_object_or_404(namespaces_with_details(Namespace.objects.all()), pk=id)

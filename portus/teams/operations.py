@@ -104,3 +104,8 @@ def join_global_teams(admin: User) -> None:
     """Make an administrator an owner of the teams that have the global namespaces."""
     for team in Team.objects.filter(namespaces__global_marker=True).distinct():
         Membership.objects.update_or_create(team=team, user=admin, defaults={"role": Role.OWNER})
+
+
+def leave_global_teams(user: User) -> None:
+    """Take somebody who is no administrator any more out of the teams that have the global namespaces."""
+    Membership.objects.filter(user=user, team__namespaces__global_marker=True).delete()
