@@ -61,7 +61,7 @@ def main(
         try:
             with web_servers(folder, database, tags=not no_tags, workers=workers) as servers:
                 samples = measure(servers, [NOTHING, *lines], rounds, connections, seconds)
-                verdicts = [*report.judge(samples, lines), judge_memory(servers)]
+                verdicts = [*report.judge(samples, lines, database), judge_memory(servers)]
             if not no_up:
                 verdicts.append(report.judge_start(seconds_until_up(folder / "up")))
         except (LoadError, ServerError) as error:
@@ -69,7 +69,7 @@ def main(
     click.echo(report.table_of_samples(samples))
     click.echo()
     click.echo(report.table_of_verdicts(verdicts))
-    sys.exit(not all(verdict.met for verdict in verdicts))
+    sys.exit(any(verdict.met is False for verdict in verdicts))
 
 
 @contextmanager
