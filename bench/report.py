@@ -42,8 +42,8 @@ class Comparison:
 
     @property
     def decisive(self) -> Ratio:
-        """The clock, which sees waiting too, unless it is too noisy."""
-        return self.cpu if self.wall.width > NOISY else self.wall
+        """The clock, which sees waiting too, unless it is too noisy and CPU time is less so."""
+        return self.cpu if self.wall.width > max(NOISY, self.cpu.width) else self.wall
 
     def __str__(self) -> str:
         reason = f"CPU; wall {self.wall} is too noisy" if self.decisive is self.cpu else f"wall; CPU {self.cpu}"

@@ -33,6 +33,7 @@ _Any = TypeVar("_Any")
 
 class Command(BaseCommand):
     help = "Fill an empty database with a data set of the benchmark."
+    requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("size", choices=data.DATA_SETS)
