@@ -3,7 +3,7 @@
 from django.urls import include, path
 
 from portus import api
-from portus.registry import events, token
+from portus.registry import intake, token
 
 handler400 = "portus.web.errors.bad_request"
 handler403 = "portus.web.errors.permission_denied"
@@ -17,8 +17,8 @@ urlpatterns = [
     path("v2/", token.ping, name="ping"),
     path("v2", token.ping),
     path("v2/jwks.json", token.jwks, name="jwks"),
-    path("v2/webhooks/events", events.receive, name="events"),
-    path("v2/webhooks/events.json", events.receive),
+    path("v2/webhooks/events", intake.receive, name="events"),
+    path("v2/webhooks/events.json", intake.receive),
     path("api", api.lost),
     path("api/", include((api.urlpatterns, "api"))),
     path("users/", include("portus.accounts.urls")),

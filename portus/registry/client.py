@@ -39,6 +39,7 @@ ACCEPT = ", ".join(
 BIGGEST_DOCUMENT = 4 * 1024 * 1024  # bytes; what registries take as a manifest at most
 BIGGEST_LIST = 64 * 1024 * 1024  # bytes; distribution 2.x sends all tags of a repository in one piece
 TOKEN_SECONDS = 300
+LONGEST_NUMBER = 30  # digits
 NOT_THERE = frozenset(
     {"MANIFEST_UNKNOWN", "NAME_UNKNOWN", "BLOB_UNKNOWN", "NAME_INVALID", "TAG_INVALID", "DIGEST_INVALID"}
 )
@@ -136,8 +137,14 @@ class RegistryClient:
         response = self._get(f"/v2/{repository}/manifests/{reference}", ("repository", repository, PULL), ACCEPT)
         if response is None:
             return None
-        content = self._json(response)
         digest = self._digest(response) if DIGEST_HEADER in response.headers else _sha256(response.content)
+        try:
+            content = self._json(response)
+        except RegistryError:
+            # The registry took it, so it is there; whoever pushes decides what of it can be read.
+            if _sha256(response.content) != digest:
+                raise
+            content = {}
         media_type = response.headers.get("Content-Type", "").partition(";")[0].strip()
         return StoredManifest(digest, media_type, content, len(response.content))
 
@@ -288,7 +295,8 @@ class RegistryClient:
 
     def _json(self, response: httpx.Response) -> dict[str, Any]:
         try:
-            content = json.loads(response.content)
+            # As lenient as the registries, whose Go takes spoilt text and numbers of any length.
+            content = json.loads(response.content.decode(errors="replace"), parse_int=_integer)
         except (ValueError, RecursionError) as error:
             raise RegistryError(f"{self._place} answers with something else than JSON.") from error
         if not isinstance(content, dict):
@@ -376,6 +384,10 @@ def _date(response: httpx.Response) -> datetime | None:
     except ValueError:
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _integer(digits: str) -> int:
+    return int(digits) if len(digits) < LONGEST_NUMBER else 0
 
 
 def _codes(response: httpx.Response) -> set[str]:

@@ -1,9 +1,7 @@
-"""The registry tells us what was pushed, pulled and deleted.
+"""What a registry told us, and `intake` stored: what push, pull and delete mean to us.
 
-`receive` only stores what arrived; a registry that is refused tries for ever and blocks behind what was refused, so
-nothing that is authentic is. `handle_due` takes one event after the other: a notification is a hint, so the registry
-is asked what is true before a row changes, and everything an event changes commits together with its being done.
-Source: distribution's `docs/spec/notifications`.
+`handle_due` takes one event after the other: a notification is a hint, so the registry is asked what is true before a
+row changes, and everything an event changes commits together with its being done.
 """
 
 import hashlib
@@ -14,29 +12,23 @@ import secrets
 import socket
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import F
-from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
-from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_POST
 
-from portus.accounts.models import RESERVED_NAMES, User
+from portus.accounts.models import User
 from portus.background.queue import nudge
 from portus.registry.client import RegistryClient, RegistryError
+from portus.registry.intake import actor_name
 from portus.registry.manifests import ManifestFacts, describe
 from portus.registry.models import EventState, Registry, RegistryEvent
-from portus.registry.operations import secret_digest
 from portus.repositories import operations as repositories
 from portus.repositories.operations import Pushed, Stale
 
 logger = logging.getLogger(__name__)
 
-BIGGEST_BODY = 16 * 1024 * 1024  # bytes
-KEPT_OF_QUARANTINED = 64 * 1024  # bytes
 QUARANTINE_ROWS = 1000
 PURGED_AT_ONCE = 500
 DONE_KEPT = timedelta(days=7)  # so long an event that is sent again is known
@@ -44,197 +36,6 @@ CLAIM = timedelta(minutes=5)  # well above the time-outs of all requests that on
 FIRST_PAUSE = 2  # seconds; doubles with every failed attempt
 LONGEST_PAUSE = 600  # seconds
 TRIES_WHEN_STALE = 8
-
-MANIFEST_TYPES = ("application/vnd.docker.distribution.manifest.", "application/vnd.oci.")
-BLOB_TYPES = (
-    "application/octet-stream",
-    "application/vnd.docker.image.rootfs.",
-    "application/vnd.docker.container.image.",
-    "application/vnd.docker.plugin.",
-    "application/vnd.oci.image.layer.",
-    "application/vnd.oci.image.config.",
-    "application/vnd.oci.empty.",
-)
-KNOWN_ACTIONS = frozenset({"push", "pull", "delete"})
-
-
-# Receiving
-
-
-@csrf_exempt
-@require_POST
-def receive(request: HttpRequest) -> HttpResponse:
-    """Store the notifications of a registry and answer 202; 401 without its secret where it has one."""
-    registry_id = _by_secret(request.META.get("HTTP_AUTHORIZATION", ""))
-    if registry_id is None and (
-        "HTTP_AUTHORIZATION" in request.META or not Registry.objects.filter(notification_secret_digest=None).exists()
-    ):
-        return _unknown_secret()
-    body = request.read(BIGGEST_BODY + 1)
-    events = _parse(body)
-    if registry_id is None and any(_host_needs_secret(event) for event, _ in events or []):
-        return _unknown_secret()
-    rows = _quarantine_all(registry_id, body) if events is None else _rows(registry_id, events)
-    if rows:
-        RegistryEvent.objects.bulk_create(rows, ignore_conflicts=True)
-        nudge("events")
-    return HttpResponse(status=202)
-
-
-def _by_secret(header: str) -> int | None:
-    """Return the key of the registry that has the secret in this header."""
-    secret = header.removeprefix("Bearer ").strip()
-    if not secret:
-        return None
-    with connection.cursor() as cursor:
-        # Looked up by its hash: the comparison tells nothing about the secret itself.
-        cursor.execute(_statement_by_secret(), [secret_digest(secret)])
-        row = cursor.fetchone()
-    return row[0] if row else None
-
-
-@cache
-def _statement_by_secret() -> str:
-    """Return the statement as Django makes it, once: making it costs ten times what running it does."""
-    query = Registry.objects.filter(notification_secret_digest="").order_by().values_list("pk").query
-    statement: str = query.sql_with_params()[0]
-    return statement
-
-
-def _unknown_secret() -> HttpResponse:
-    return JsonResponse({"error": "The secret of this registry's notifications is missing or wrong."}, status=401)
-
-
-def _parse(body: bytes) -> list[tuple[Any, str]] | None:
-    """Return the events of an envelope, each as what it says and as it is kept; None for what is no envelope."""
-    if len(body) > BIGGEST_BODY:
-        return None
-    try:
-        envelope = json.loads(body)
-        events = envelope.get("events") if isinstance(envelope, dict) else None
-        # What is nested too deeply to be written again cannot be kept either.
-        return [(event, json.dumps(event, sort_keys=True)) for event in events] if isinstance(events, list) else None
-    except (ValueError, RecursionError):
-        return None
-
-
-def _host_needs_secret(event: Any) -> bool:
-    registry = Registry.objects.known_as(_host(event))
-    return registry is not None and registry.notification_secret_digest is not None
-
-
-def _host(event: Any) -> str:
-    request = event.get("request") if isinstance(event, dict) else None
-    host = request.get("host") if isinstance(request, dict) else None
-    return _storable(host)
-
-
-def _storable(text: Any) -> str:
-    """Return at most 255 characters that every database takes; "" for what is no text."""
-    return "".join(filter(str.isprintable, text[:255])) if isinstance(text, str) else ""
-
-
-def _rows(registry_id: int | None, events: list[tuple[Any, str]]) -> list[RegistryEvent]:
-    rows = []
-    for event, text in events:
-        if not isinstance(event, dict) or not isinstance(event.get("target"), dict):
-            rows.append(_quarantined(registry_id, _host(event), text, "This is not an event of a registry."))
-        elif not _is_irrelevant(event):
-            rows.append(_row(registry_id, event, text))
-    return rows
-
-
-def _is_irrelevant(event: dict[str, Any]) -> bool:
-    """Return whether an event is understood and says nothing about manifests, or is an echo of our own requests."""
-    target = event["target"]
-    action = event.get("action")
-    if action == "mount":
-        return True
-    if action in {"push", "pull"} and str(target.get("mediaType", "")).startswith(BLOB_TYPES):
-        return True
-    if action != "pull":
-        return False
-    actor = event.get("actor")
-    request = event.get("request")
-    by_us = isinstance(actor, dict) and actor.get("name") in RESERVED_NAMES
-    return by_us or (isinstance(request, dict) and request.get("method") == "HEAD")
-
-
-def _row(registry_id: int | None, event: dict[str, Any], text: str) -> RegistryEvent:
-    host = _host(event)
-    trusted = registry_id is not None
-    sender_id = registry_id if trusted else _id_by_host(host)
-    if sender_id is None:
-        return _quarantined(None, host, text, f"No registry is known as {host or '(no host)'}.")
-    problem = _problem(event)
-    if problem:
-        return _quarantined(sender_id, host, text, problem)
-    return RegistryEvent(
-        key=_key(sender_id, host, str(event.get("id") or "") or text),
-        registry_id=sender_id,
-        trusted=trusted,
-        host=host,
-        action=event["action"],
-        repository=event["target"]["repository"],
-        data=text,
-    )
-
-
-def _id_by_host(host: str) -> int | None:
-    registry = Registry.objects.known_as(host)
-    return registry.pk if registry else None
-
-
-def _problem(event: dict[str, Any]) -> str:
-    """Return why an event cannot be handled, "" if it can."""
-    target = event["target"]
-    if event.get("action") not in KNOWN_ACTIONS:
-        return "The action is none that we know."
-    repository = target.get("repository")
-    if not _is_text(repository) or not 0 < len(repository) <= 255:
-        return "The repository's name is missing or too long."
-    if not all(_is_text(target.get(name, "")) for name in ("digest", "tag", "mediaType")):
-        return "A field of the target is not text."
-    if len(target.get("digest", "")) > 160 or len(target.get("tag", "")) > 128:
-        return "The digest or the tag is too long."
-    return _problem_of_push(target) if event["action"] == "push" else ""
-
-
-def _problem_of_push(target: dict[str, Any]) -> str:
-    if not target.get("mediaType", "").startswith(MANIFEST_TYPES):
-        return "The media type is neither a manifest's nor a layer's."
-    return "" if target.get("digest") else "A push without a digest."
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and value.isprintable()
-
-
-def _quarantine_all(registry_id: int | None, body: bytes) -> list[RegistryEvent]:
-    text = body[:KEPT_OF_QUARANTINED].decode(errors="replace").replace("\0", "\ufffd")
-    why = "The body is too large." if len(body) > BIGGEST_BODY else "The body is not an envelope of notifications."
-    return [_quarantined(registry_id, "", text, why)]
-
-
-def _quarantined(registry_id: int | None, host: str, text: str, why: str) -> RegistryEvent:
-    return RegistryEvent(
-        key=_key(registry_id, host, text),
-        registry_id=registry_id,
-        trusted=registry_id is not None,
-        host=host,
-        data=text[:KEPT_OF_QUARANTINED],
-        state=EventState.QUARANTINED,
-        due_at=None,
-        error=why,
-    )
-
-
-def _key(registry_id: int | None, host: str, identity: str) -> str:
-    sender = f"registry {registry_id}" if registry_id is not None else f"host {host}"
-    return hashlib.sha256(f"{sender}\0{identity}".encode()).hexdigest()
-
-
-# Handling
 
 
 @dataclass(frozen=True)
@@ -366,14 +167,12 @@ def _handle(event: RegistryEvent) -> None:
 def _read(event: RegistryEvent) -> Notification:
     data = json.loads(event.data)
     target = data["target"]
-    actor = data.get("actor")
-    name = actor.get("name") if isinstance(actor, dict) else None
     return Notification(
         action=event.action,
         repository=event.repository,
         digest=target.get("digest", ""),
         tag=target.get("tag", ""),
-        actor=_storable(name),
+        actor=actor_name(data),
         at=min(_moment(data.get("timestamp")) or event.received_at, timezone.now()),
         trusted=event.trusted,
     )
@@ -402,7 +201,7 @@ def _apply(
                 )  # fmt: skip
             _finish(event)
         return
-    if said.action == "pull" and (not said.trusted or _record_pull(event, registry, said)):
+    if said.action == "pull" and _record_pull(event, registry, said):
         return
     pushed = _look(client, said)
     with transaction.atomic():

@@ -204,10 +204,8 @@ NO_JSON = {
     "null": b"null",
     "number": b"1",
     "string": b'"x"',
-    "no utf-8": b'{"a": "\xff"}',
     "deep": b"[" * 100_000,
     "deep objects": b'{"a":' * 100_000,
-    "a number of many digits": b'{"a": ' + b"1" * 10_000 + b"}",
     "a list of names": b'{"tags": {"a": 1}, "repositories": "abc"}',
 }
 

@@ -7,6 +7,7 @@ wrong or lost.
 import json
 import threading
 import uuid
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -14,8 +15,9 @@ from django.db import connection
 from django.utils import timezone
 
 from portus.activities.models import Activity
-from portus.registry import events
+from portus.registry import events, intake
 from portus.registry.models import EventState, RegistryEvent
+from portus.registry.operations import secret_digest
 from portus.repositories.models import Manifest, Repository, Tag
 from portus.teams.models import Namespace, Visibility
 from portus.tests.servers import images
@@ -60,7 +62,7 @@ def namespace(cast, make_namespace):
 
 @pytest.fixture
 def secured(registry):
-    registry.notification_secret_digest = events.secret_digest(SECRET)
+    registry.notification_secret_digest = secret_digest(SECRET)
     registry.save()
     return registry
 
@@ -128,7 +130,6 @@ def test_only_post_is_answered(client, secured):
 
 
 JUNK = [
-    b"",
     b"{",
     b"[]",
     b"null",
@@ -139,7 +140,7 @@ JUNK = [
     b'{"events": ' + b"[" * 900 + b"]" * 900 + b"}",
     b'{"events": [' + b"9" * 5000 + b"]}",
     b"x" * 10_000_000,
-    b"x" * (events.BIGGEST_BODY + 1),
+    b"x" * (intake.BIGGEST_BODY + 1),
 ]
 
 
@@ -150,13 +151,16 @@ def test_junk_is_quarantined_and_never_refused(client, secured, body):
     assert response.status_code == 202
     event = RegistryEvent.objects.get()
     assert event.state == EventState.QUARANTINED
-    assert len(event.data) <= events.KEPT_OF_QUARANTINED
+    assert len(event.data) <= intake.KEPT_OF_QUARANTINED
     assert event.error
 
 
 WRONG = [
     {"action": "fork"},
     {"action": None},
+    {"action": ["push"]},
+    {"action": {"push": 1}},
+    {"padding": "x" * 70_000},
     {"target": None},
     {"target": {}},
     {"target": {"repository": 7}},
@@ -226,6 +230,41 @@ def test_the_same_event_twice_is_stored_once(client, secured):
     post(client, told, told)
 
     assert len(states()) == 1
+
+
+@pytest.mark.parametrize("identity", ["\ud800", 7, ["a"], {"a": 1}, "x" * 10_000])
+def test_an_odd_id_is_an_id(client, secured, identity):
+    told = notification("push", host=secured.hostname, image=images.oci_image()) | {"id": identity}
+
+    assert post(client, told, told).status_code == 202
+    assert states() == [EventState.NEW]
+
+
+@pytest.mark.parametrize("action", ["push", "pull"])
+@pytest.mark.parametrize("actor", [["portus"], {"portus": 1}])
+def test_an_odd_actor_is_nobody(client, secured, action, actor):
+    told = notification(action, host=secured.hostname, image=images.oci_image(), actor=actor)
+
+    assert post(client, told).status_code == 202
+    assert states() == [EventState.NEW]
+
+
+def test_a_body_without_a_length_is_refused_and_not_lost(client, secured):
+    # Django reads nothing of a chunked body; answered with 202 it would be gone.
+    response = client.post("/v2/webhooks/events", b"{}", content_type="text/plain", headers=HEADERS, CONTENT_LENGTH="")
+
+    assert response.status_code == 411
+    assert not RegistryEvent.objects.exists()
+
+
+def test_without_a_secret_an_envelope_holds_few_events(client, registry, django_assert_max_num_queries):
+    told = [notification("push", host=f"host{number}", image=images.oci_image()) for number in range(101)]
+
+    with django_assert_max_num_queries(8):
+        assert post(client, *told[:100], headers={}).status_code == 202
+        assert post(client, *told, headers={}).status_code == 202
+
+    assert RegistryEvent.objects.filter(error="The body is not an envelope of notifications.").count() == 1
 
 
 def test_events_without_an_id_are_told_apart_by_what_they_say(client, secured):
@@ -339,7 +378,7 @@ def test_an_attachment_is_a_tag_that_is_not_counted(client, live, container_clie
     assert Repository.objects.get().tag_count == 0
 
 
-@pytest.mark.parametrize("actor", ["nobody", "", None, 7, "x" * 300, "nul\0", "\ud800"])
+@pytest.mark.parametrize("actor", ["nobody", "", None, 7, "x" * 300, "nul\0", "\ud800", ["alice"], {"alice": 1}])
 def test_an_unknown_actor_never_drops_a_push(client, live, container_client, namespace, actor):
     image = images.oci_image()
     container_client.push(image, "team/app", "1.0")
@@ -681,3 +720,24 @@ def test_many_workers_at_once_do_everything_once(client, live, container_client,
     assert content() == live.repositories()
     assert Activity.objects.filter(key="repository.push").count() == 12
     assert Repository.objects.get().tag_count == 7
+
+
+ODD_MANIFESTS = {
+    "nested": b'{"odd": ' + b"[" * 3000 + b"]" * 3000 + b", ",
+    "long number": b'{"odd": ' + b"9" * 5000 + b", ",
+    "spoilt text": b'{"odd": "\xff", ',
+}
+
+
+@pytest.mark.parametrize("kind", ODD_MANIFESTS)
+def test_no_image_hides_behind_content_that_only_registries_read(client, live, container_client, namespace, kind):
+    plain = images.oci_image()
+    odd = replace(plain, manifest=replace(plain.manifest, data=ODD_MANIFESTS[kind] + plain.manifest.data[1:]))
+    container_client.push(odd, "team/app", "1.0")
+
+    post(client, notification("push", host=live.address, image=odd, tag="1.0"))
+    events.handle_due()
+
+    assert states() == [EventState.DONE]
+    assert content() == {"team/app": {"1.0": odd.digest}}
+    assert Manifest.objects.get().media_type == images.OCI_MANIFEST

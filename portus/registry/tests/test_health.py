@@ -374,6 +374,32 @@ def test_a_root_that_ended(tmp_path, configure, monkeypatch):
     assert check.sentence.endswith("run `portus migrate`, and give registries the new one.")
 
 
+# Files
+
+
+def test_files_that_others_may_read(tmp_path, configure):
+    configure(**{"runtime.data": tmp_path})
+    tmp_path.chmod(0o755)
+    secret, queue = tmp_path / "secret_key_base", tmp_path / "queue.sqlite3-wal"
+    secret.touch(0o600)
+    queue.touch(0o600)
+    assert health.check_files().ok
+    queue.chmod(0o644)
+
+    check = health.check_files()
+
+    assert not check.ok
+    assert check.sentence == f"{queue} may be read by others on this machine: run `chmod o= {queue}`."
+
+
+def test_what_is_in_a_folder_of_our_own_nobody_else_reads(tmp_path, configure):
+    configure(**{"runtime.data": tmp_path})
+    tmp_path.chmod(0o700)
+    (tmp_path / "secret_key_base").touch(0o644)
+
+    assert health.check_files().ok
+
+
 # All of it
 
 
@@ -383,7 +409,7 @@ def test_the_checks_come_in_the_order_in_which_one_mends(beside, make_event):
     names = [check.name for check in health.checks()]
 
     assert names == [
-        "database", "migrations", "keys", "background", "notifications",
+        "database", "migrations", "keys", "files", "background", "notifications",
         "registry", "clock", "challenge", "token", "notifications",
     ]  # fmt: skip
     assert all(check.ok for check in health.checks())

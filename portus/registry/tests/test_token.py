@@ -204,6 +204,18 @@ def test_no_way_of_asking_gets_around_the_policy(client, cast, registry, team_na
     assert granted(ask(client, scope, headers=headers)) == []
 
 
+@pytest.mark.parametrize("push_policy", ["admin-only", "allow-personal"])
+def test_a_star_does_not_get_around_the_push_policy(
+    client, cast, registry, team_namespace, alice, configure, push_policy
+):
+    # Registries take `*` for every action: a token with it pushes.
+    configure(**{"user_permission.push_images.policy": push_policy})
+
+    access = granted(ask(client, "repository:team/app:*,delete,push", headers=alice))
+
+    assert access == [("team/app", ["delete"])]
+
+
 TEAM = [
     ("anonymous", []),
     ("dave", []),
