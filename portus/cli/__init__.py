@@ -43,6 +43,7 @@ class Commands(click.Group):
         entry = COMMANDS.get(cmd_name)
         if entry is None:
             return None
+        os.umask(0o077)  # whatever a command makes may hold password hashes, keys or private images
         if entry.needs_django:
             # Before the settings are read: what is up here has an address that the environment does not tell.
             place.adopt(os.environ)

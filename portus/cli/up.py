@@ -28,7 +28,6 @@ def command() -> None:
     REGISTRY_PORT (5000), both on PORTUS_BIND (127.0.0.1). What is missing is made: the database, the keys, the
     registry's configuration. What dies is started again.
     """
-    os.umask(0o077)  # password hashes and private images are below PORTUS_DATA
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     loaded = place.read_configuration()
     options = loaded.options

@@ -4,6 +4,7 @@
 """
 
 import copy
+import shlex
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -36,7 +37,7 @@ KEY_HEADERS = (TokenKeyHeader.X5C, TokenKeyHeader.LIBTRUST, TokenKeyHeader.RFC76
 class Check:
     """One thing that was looked at. The sentence says what was found and, when it is not ok, what mends it."""
 
-    name: str  # database, migrations, keys, registry, clock, challenge, token, notifications or background
+    name: str  # database, migrations, keys, files, registry, clock, challenge, token, notifications or background
     ok: bool
     sentence: str
     registry: str = ""  # the name of the registry that it is about
@@ -50,6 +51,7 @@ def checks() -> Iterator[Check]:
     if migrations:
         yield migrations
     yield check_keys()
+    yield check_files()
     if migrations and migrations.ok:
         yield check_background()
         yield check_strangers()
@@ -108,6 +110,15 @@ def check_keys() -> Check:
     return Check(
         "keys", True, f"The signing certificate is good until {leaf:%Y-%m-%d}, its root until {root:%Y-%m-%d}."
     )
+
+
+def check_files() -> Check:
+    """Tell whether others on this machine may read password hashes, or the secrets with which they could be us."""
+    open_files = [str(path) for path in _private_files() if _is_open_to_others(path)]
+    if not open_files:
+        return Check("files", True, "Nobody else on this machine may read the secrets and the databases.")
+    verb = "may be read by others on this machine: run"
+    return Check("files", False, f"{', '.join(open_files)} {verb} `chmod o= {shlex.join(open_files)}`.")
 
 
 def check_background() -> Check:
@@ -180,6 +191,23 @@ def _open_key_file() -> str:
     if mode & (stat.S_IROTH if runtime.key_path else stat.S_IRWXG | stat.S_IRWXO):
         return f"{path} may be read by others on this machine: chmod 600 {path}."
     return ""
+
+
+def _private_files() -> list[Path]:
+    runtime = settings.PORTUS.runtime
+    files = [runtime.data / "secret_key_base", runtime.data / "registry_secret", signing.keys_folder() / "root.key"]
+    databases = [runtime.data / "queue.sqlite3"]
+    if runtime.database.engine == "sqlite":
+        databases.append(Path(runtime.database.name))
+    return [*files, *(Path(f"{path}{suffix}") for path in databases for suffix in ("", "-wal", "-shm"))]
+
+
+def _is_open_to_others(path: Path) -> bool:
+    """Return whether its mode lets others read it; in a folder that they may not enter, it does not matter."""
+    try:
+        return bool(path.stat().st_mode & stat.S_IROTH and path.parent.stat().st_mode & stat.S_IXOTH)
+    except OSError:  # there is none, or not even we may look
+        return False
 
 
 def _certificate_problem(found: signing.Certificates) -> str:

@@ -20,6 +20,14 @@ def server(request):
     return request.getfixturevalue(f"{request.param}_server")
 
 
+@pytest.fixture
+def open_umask():
+    """What most shells have: files are made for all to read."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
 def database(server, name):
     return re.sub(r"/[^/]*$", f"/{name}", server.url)
 
@@ -70,6 +78,19 @@ def test_it_makes_what_is_missing_and_keeps_what_is_there(portus, tmp_path):
     assert [(data / name).read_bytes() for name in names] == before
     assert stat.S_IMODE((data / "secret_key_base").stat().st_mode) == 0o600
     assert list((data / "assets").glob("**/*.css"))
+
+
+def test_nothing_secret_can_be_read_by_others_in_a_folder_that_is_open_to_them(portus, tmp_path, open_umask):
+    data = tmp_path / "data"
+    data.mkdir(mode=0o755)
+
+    assert portus("migrate").returncode == 0
+
+    names = ("portus.sqlite3", "queue.sqlite3", "secret_key_base", "keys/root.key", "keys/signing.key")
+    assert {name: stat.S_IMODE((data / name).stat().st_mode) for name in names} == dict.fromkeys(names, 0o600)
+    assert "ok     files" in portus("doctor").stdout
+    (data / "portus.sqlite3").chmod(0o644)
+    assert f"WRONG  files: {data}/portus.sqlite3" in portus("doctor").stdout
 
 
 def test_it_makes_no_secret_where_the_operator_has_one(portus, tmp_path):
