@@ -133,6 +133,11 @@ def can_delete(standing: Standing) -> bool:
     )
 
 
+def can_do_everything(standing: Standing) -> bool:
+    """What `*` in a token means to a registry: every action, not the deletion alone that old ones ask it for."""
+    return can_pull(standing) and can_push(standing) and can_delete(standing)
+
+
 def can_delete_namespace(standing: Standing) -> bool:
     """May she delete the namespace itself. That a personal one stays is a rule of the operation, with its own words."""
     return standing.kind is not Kind.GLOBAL and can_delete(standing)
@@ -266,3 +271,26 @@ def _is_admin(user: Visitor) -> bool:
 def can_manage_tokens(user: Visitor, owner: User) -> bool:
     """A person's application tokens are that person's, and the administrators'; a bot's are the administrators'."""
     return _is_admin(user) or (user.is_authenticated and user.pk == owner.pk and not owner.bot)
+
+
+def can_manage_users(user: Visitor) -> bool:
+    return _is_admin(user)
+
+
+def can_disable_user(user: Visitor, other: User) -> bool:
+    """Administrators may, and people themselves. That one administrator stays is a rule of the operation."""
+    return _is_admin(user) or (user.is_authenticated and user.pk == other.pk and not other.bot)
+
+
+def can_change_admin(user: Visitor, other: User) -> bool:
+    """May she promote and demote: others, not herself."""
+    return _is_admin(user) and user.pk != other.pk
+
+
+# Nor does anybody delete the account with which she is asking for it.
+can_delete_user = can_change_admin
+
+
+def can_edit_profile(user: Visitor) -> bool:
+    """People may change their own address and password; what a bot is called is the administrators' business."""
+    return isinstance(user, User) and not user.bot
