@@ -26,6 +26,7 @@ from ninja.parser import Parser
 
 from portus import VERSION, parameters
 from portus.accounts.api import router as accounts
+from portus.accounts.backends import RETRY_AFTER_SECONDS
 from portus.problems import RULES, reasons
 from portus.registry.api import router as registry
 from portus.teams.api import router as teams
@@ -121,7 +122,10 @@ def unauthenticated(_request: HttpRequest, _error: AuthenticationError) -> HttpR
 
 @api.exception_handler(HttpError)
 def refused(_request: HttpRequest, error: HttpError) -> HttpResponse:
-    return _message(error.status_code, error.message)
+    response = _message(error.status_code, error.message)
+    if error.status_code == 429:
+        response["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    return response
 
 
 def _message(status: int, content: str | dict[str, list[str]], **more: Any) -> HttpResponse:

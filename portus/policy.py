@@ -294,3 +294,26 @@ can_delete_user = can_change_admin
 def can_edit_profile(user: Visitor) -> bool:
     """People may change their own address and password; what a bot is called is the administrators' business."""
     return isinstance(user, User) and not user.bot
+
+
+def can_manage_users(user: Visitor) -> bool:
+    return _is_admin(user)
+
+
+def can_disable_user(user: Visitor, other: User) -> bool:
+    """Administrators may, and people themselves. That one administrator stays is a rule of the operation."""
+    return _is_admin(user) or (user.is_authenticated and user.pk == other.pk and not other.bot)
+
+
+def can_change_admin(user: Visitor, other: User) -> bool:
+    """May she promote and demote: others, not herself."""
+    return _is_admin(user) and user.pk != other.pk
+
+
+# Nor does anybody delete the account with which she is asking for it.
+can_delete_user = can_change_admin
+
+
+def can_edit_profile(user: Visitor) -> bool:
+    """People may change their own address and password; what a bot is called is the administrators' business."""
+    return isinstance(user, User) and not user.bot

@@ -118,9 +118,7 @@ class DetailsForm(forms.Form):
     def save(self) -> None:
         """Raises ValidationError for an address or a name that somebody else has."""
         display_name = self.cleaned_data.get("display_name", self.user.display_name or "")
-        operations.change_details(
-            self.user, email=self.cleaned_data["email"], display_name=display_name, actor=self.user
-        )
+        operations.update_user(self.user, email=self.cleaned_data["email"], display_name=display_name, actor=self.user)
 
 
 class ChangePasswordForm(forms.Form):
@@ -137,10 +135,7 @@ class ChangePasswordForm(forms.Form):
     def clean_current(self) -> str:
         """Checked as at the sign-in, so that wrong ones count as they do there."""
         current: str = self.cleaned_data["current"]
-        outcome, user = check_password(self.user.username, current)
-        if user is None:
-            message = "This is not your current password." if outcome is Outcome.WRONG else REASONS[outcome]
-            raise ValidationError(message, code=outcome.name)
+        check_current_password(self.user, current)
         return current
 
     def clean(self) -> dict[str, Any]:
@@ -162,6 +157,14 @@ class TokenForm(forms.Form):
 
     def __init__(self, data: Any = None) -> None:
         super().__init__(data, label_suffix="", prefix="token")
+
+
+def check_current_password(user: User, current: str) -> None:
+    """Raise ValidationError unless this is the password of somebody who is signed in."""
+    outcome, found = check_password(user.username, current)
+    if found is None:
+        message = "This is not your current password." if outcome is Outcome.WRONG else REASONS[outcome]
+        raise ValidationError(message, code=outcome.name)
 
 
 def check_same(form: forms.Form, password: str, again: str) -> None:

@@ -94,8 +94,6 @@ def create_user(
 
 def change_password(user: User, password: str, *, actor: User) -> None:
     """Set a person's password; raise ValidationError when it breaks the rules. Her sessions end but the renewed one."""
-    if user.bot:
-        raise ValidationError({"password": ValidationError("A bot has no password.", code="bot")})
     _check_password(password, user)
     user.set_password(password)
     with transaction.atomic():
@@ -103,17 +101,28 @@ def change_password(user: User, password: str, *, actor: User) -> None:
         record("user.change_password", user, actor=actor)
 
 
-def change_details(user: User, *, email: str, display_name: str, actor: User) -> None:
-    """Set e-mail address and display name; raise ValidationError with the reasons of each field."""
+def update_user(user: User, *, password: str | None = None, actor: User, **details: str) -> None:
+    """Set what is given and differs of username, email, display_name and password, all of it or nothing.
+
+    What is not given is not checked: accounts from other databases may break a rule or two. A new user name changes
+    neither the personal namespace nor what the trail and tags say of the past. Raises ValidationError by field.
+    """
     changed = copy.copy(user)
-    changed.email, changed.display_name = email, display_name
-    _check_account(changed)
-    if (user.email, user.display_name) == (changed.email, changed.display_name):
-        return
+    for field, value in details.items():
+        setattr(changed, field, value)
+    problems = _account_problems(changed, password)
+    _refuse({field: errors for field, errors in problems.items() if field in {*details, "password"}})
+    fields = [field for field in details if getattr(user, field) != getattr(changed, field)]
+    if password is not None:
+        changed.set_password(password)
     with transaction.atomic():
-        _save_account(changed, update_fields=["email", "display_name", "updated_at"])
-        record("user.change_details", changed, actor=actor)
-    user.email, user.display_name = changed.email, changed.display_name
+        if fields:
+            _save_account(changed, update_fields=[*fields, "username_key", "updated_at"])
+            record("user.update", changed, actor=actor, fields=", ".join(fields), old=user.username)
+        if password is not None:
+            changed.save(update_fields=["password", "updated_at"])
+            record("user.change_password", changed, actor=actor)
+    vars(user).update(vars(changed))
 
 
 def wait_for_sign_ups() -> None:
@@ -158,6 +167,17 @@ def _save_account(user: User, **options: Any) -> None:
 
 def _check_account(user: User, password: str | None = None) -> None:
     """Raise ValidationError with everything that is wrong, by field."""
+    _refuse(_account_problems(user, password))
+
+
+def _refuse(problems: dict[str, list[ValidationError]]) -> None:
+    """Raise ValidationError if there are problems; each is said once."""
+    if problems:
+        raise ValidationError({field: list({error.code: error for error in errors}.values())
+                               for field, errors in problems.items()})  # fmt: skip
+
+
+def _account_problems(user: User, password: str | None) -> dict[str, list[ValidationError]]:
     problems: dict[str, list[ValidationError]] = {}
     try:
         user.full_clean(exclude=["password"])
@@ -178,12 +198,12 @@ def _check_account(user: User, password: str | None = None) -> None:
             _check_password(password, user)
         except ValidationError as error:
             problems |= error.error_dict
-    if problems:
-        raise ValidationError({field: list({error.code: error for error in errors}.values())
-                               for field, errors in problems.items()})  # fmt: skip
+    return problems
 
 
 def _check_password(password: str, user: User) -> None:
+    if user.bot:
+        raise ValidationError({"password": ValidationError("A bot has no password.", code="bot")})
     if not password:
         raise ValidationError({"password": ValidationError("This field cannot be blank.", code="blank")})
     if not is_storable(password):
@@ -210,7 +230,8 @@ def create_token(user: User, application: str, *, actor: User) -> tuple[Applicat
 
     Raises ValidationError for a name that is blank or taken, and for more tokens than a user may have.
     """
-    User.objects.filter(pk=user.pk).select_for_update().get()  # two at once could both be the fifth
+    if not User.objects.filter(pk=user.pk).select_for_update():  # locked: two at once could both be the fifth
+        raise ValidationError("This user has been deleted meanwhile.", code="gone")
     if user.application_tokens.count() >= TOKENS_PER_USER:
         raise ValidationError(f"Users cannot have more than {TOKENS_PER_USER} application tokens", code="too_many")
     value = "ptk_" + "".join(secrets.choice(TOKEN_ALPHABET) for _ in range(TOKEN_LENGTH))
@@ -219,15 +240,20 @@ def create_token(user: User, application: str, *, actor: User) -> tuple[Applicat
     taken = ValidationError("Application has already been taken", code="unique")
     same = user.application_tokens.filter(application=token.application)
     insert_once(token, same, ValidationError({"application": taken}))
-    record("application_token.create", token, actor=actor, application=token.application)
+    record("application_token.create", token, _other(user, actor), actor=actor, application=token.application)
     return token, value
 
 
 @transaction.atomic
 def revoke_token(token: ApplicationToken, *, actor: User) -> None:
     """Delete an application token: from the next request on it opens nothing."""
-    record("application_token.destroy", token, actor=actor, application=token.application)
+    record("application_token.destroy", token, _other(token.user, actor), actor=actor, application=token.application)
     token.delete()
+
+
+def _other(owner: User, actor: User) -> User | None:
+    """Return whose token somebody else has made or revoked, for the trail to name."""
+    return None if owner.pk == actor.pk else owner
 
 
 def forget_old_failures() -> None:

@@ -370,7 +370,7 @@ def test_a_bot_gets_no_password(make_user, cast):
 
 
 def test_details_are_changed(cast):
-    operations.change_details(cast.alice, email=" New@Test.lan", display_name=" Alice A. ", actor=cast.alice)
+    operations.update_user(cast.alice, email=" New@Test.lan", display_name=" Alice A. ", actor=cast.alice)
 
     assert (cast.alice.email, cast.alice.display_name) == ("new@test.lan", "Alice A.")
     stored = User.objects.get(pk=cast.alice.pk)
@@ -380,7 +380,7 @@ def test_details_are_changed(cast):
 def test_details_that_are_refused_change_nothing_not_even_in_memory(cast):
     before = (cast.alice.email, cast.alice.display_name)
 
-    found = problems_of(operations.change_details, cast.alice, email="bob@test.lan", display_name="x", actor=cast.alice)
+    found = problems_of(operations.update_user, cast.alice, email="bob@test.lan", display_name="x", actor=cast.alice)
 
     assert found == {"email": ["unique"]}
     assert (cast.alice.email, cast.alice.display_name) == before
@@ -390,15 +390,15 @@ def test_the_address_of_a_name_that_makes_no_namespace_can_be_changed(make_user)
     """Such users come from another database."""
     user = make_user("!!!!", email="old@test.lan")
 
-    operations.change_details(user, email="new@test.lan", display_name="", actor=user)
+    operations.update_user(user, email="new@test.lan", display_name="", actor=user)
 
     assert user.email == "new@test.lan"
 
 
 def test_saving_the_same_details_leaves_no_trace(cast):
-    operations.change_details(cast.alice, email="ALICE@test.lan", display_name="", actor=cast.alice)
+    operations.update_user(cast.alice, email="ALICE@test.lan", display_name="", actor=cast.alice)
 
-    assert not Activity.objects.filter(key="user.change_details").exists()
+    assert not Activity.objects.filter(key="user.update").exists()
 
 
 # Application tokens

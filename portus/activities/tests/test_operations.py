@@ -7,6 +7,7 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
+from portus.accounts import administration
 from portus.accounts import operations as accounts
 from portus.accounts.models import User
 from portus.activities.models import Activity
@@ -126,10 +127,36 @@ def change_password(cast, registry):
     return cast.alice
 
 
-@verb("user.change_details", actor="ada", subject=("user", "alice"), audience=Audience.ADMINS)
-def change_details(cast, registry):
-    accounts.change_details(cast.alice, email="new@test.lan", display_name="", actor=cast.ada)
+@verb("user.update", actor="ada", subject=("user", "alice2"), audience=Audience.ADMINS, fields="username", old="alice")
+def update_user(cast, registry):
+    accounts.update_user(cast.alice, username="alice2", display_name="", actor=cast.ada)
     return cast.alice
+
+
+@verb("user.disable", actor="ada", subject=("user", "dave"), audience=Audience.ADMINS)
+def disable_user(cast, registry):
+    administration.disable_user(cast.dave, actor=cast.ada)
+    return cast.dave
+
+
+@verb("user.enable", actor="ada", subject=("user", "dave"), audience=Audience.ADMINS)
+def enable_user(cast, registry):
+    User.objects.filter(pk=cast.dave.pk).update(is_active=False)
+    administration.enable_user(cast.dave, actor=cast.ada)
+    return cast.dave
+
+
+@verb("user.promote", actor="ada", subject=("user", "dave"), audience=Audience.ADMINS)
+def promote_user(cast, registry):
+    administration.promote_user(cast.dave, actor=cast.ada)
+    return cast.dave
+
+
+@verb("user.demote", actor="ada", subject=("user", "dave"), audience=Audience.ADMINS)
+def demote_user(cast, registry):
+    User.objects.filter(pk=cast.dave.pk).update(admin=True)
+    administration.demote_user(cast.dave, actor=cast.ada)
+    return cast.dave
 
 
 @verb(
@@ -140,6 +167,18 @@ def change_details(cast, registry):
 )
 def create_token(cast, registry):
     return accounts.create_token(cast.alice, "laptop", actor=cast.alice)[0]
+
+
+@verb(
+    "application_token.create",
+    actor="ada",
+    subject=("application_token", "laptop"),
+    recipient=("user", "alice"),
+    audience=Audience.ACTOR,
+    application="laptop",
+)
+def create_token_for_somebody(cast, registry):
+    return accounts.create_token(cast.alice, "laptop", actor=cast.ada)[0]
 
 
 @verb("team.create", subject=("team", "new"), audience=Audience.TEAM, team="new")
