@@ -13,6 +13,10 @@ from portus.lists import as_time
 from portus.teams.models import Namespace
 
 
+# What of a user is nobody's but hers and the administrators'.
+PERSONAL = ("email", "current_sign_in_at", "last_sign_in_at", "locked_at", "admin")
+
+
 class UserEntity(Schema):
     id: int = Field(description="Number of the user.")
     username: str = Field(description="The name to sign in with.")
@@ -21,7 +25,7 @@ class UserEntity(Schema):
     last_sign_in_at: str | None = Field(description="When the user last signed in.")
     created_at: str = Field(description="When the account was made.")
     updated_at: str = Field(description="When it was last changed.")
-    admin: bool = Field(description="Whether the user is an administrator.")
+    admin: bool | None = Field(description="Whether the user is an administrator.")
     enabled: bool = Field(description="Whether the user can sign in.")
     locked_at: str | None = Field(description="Since when passwords are refused for too many wrong ones.")
     namespace_id: int | None = Field(description="Number of the personal namespace in the first registry.")
@@ -41,6 +45,14 @@ def users_with_details(users: QuerySet[User]) -> QuerySet[User]:
     return users.annotate(
         namespace_id=Subquery(personal.values("pk")[:1]), locked_at=Subquery(failures.values("last")[:1])
     )
+
+
+def member_user_entity(user: Any, asker: User) -> dict[str, Any]:
+    """Return a user as the other members of a team see her: whoever owns a team can make anybody a member of it."""
+    entity = user_entity(user)
+    if asker.admin or asker.pk == user.pk:
+        return entity
+    return entity | dict.fromkeys(PERSONAL)
 
 
 def user_entity(user: Any) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Teams and their members over the API."""
 
+from functools import partial
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, ValidationError
@@ -10,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from portus import lists, policy
 from portus.accounts.authentication import SIGNED_IN, asker
-from portus.accounts.entities import UserEntity, user_entity, users_with_details
+from portus.accounts.entities import UserEntity, member_user_entity, users_with_details
 from portus.accounts.models import User
 from portus.lists import ListParameters, as_time
 from portus.parameters import Text
@@ -133,7 +134,8 @@ def list_team_namespaces(request: HttpRequest, id: int, parameters: Query[ListPa
 def list_members(request: HttpRequest, id: int, parameters: Query[ListParameters]) -> HttpResponseBase:  # noqa: A002
     team = open_team(request, id)
     users = users_with_details(User.objects.filter(memberships__team=team))
-    return lists.answer(request, users, user_entity, parameters, sortable={"username", "created_at"})
+    entity = partial(member_user_entity, asker=asker(request))
+    return lists.answer(request, users, entity, parameters, sortable={"username", "created_at"})
 
 
 @router.get("/teams/{int:id}/memberships", response=list[MemberEntity], summary="List the memberships with their roles")

@@ -230,6 +230,18 @@ def test_everybody_may_leave_and_only_owners_remove_others(as_user, cast):
     assert cast.team.memberships.count() == 1
 
 
+@pytest.mark.parametrize(
+    ("who", "seen"),
+    [("alice", {"alice@test.lan", None}), ("ada", {"alice@test.lan", "bob@test.lan", "carol@test.lan"})],
+)
+def test_members_see_of_each_other_who_they_are_and_nothing_personal(as_user, cast, who, seen):
+    # Whoever owns a team can make anybody a member; 2.4 then told the address and the last sign-in.
+    members = as_user(who).get(f"/teams/{cast.team.pk}/members").json()
+
+    assert {member["username"] for member in members} == {"alice", "bob", "carol"}
+    assert {member["email"] for member in members} == seen
+
+
 # Lists
 
 
