@@ -12,7 +12,6 @@ from portus.accounts.models import LOCK_WINDOW, SignInFailure, User
 from portus.lists import as_time
 from portus.teams.models import Namespace
 
-
 # What of a user is nobody's but hers and the administrators'.
 PERSONAL = ("email", "current_sign_in_at", "last_sign_in_at", "locked_at", "admin")
 
