@@ -1,6 +1,7 @@
 """Django's settings, all fed by `portus.config`: nothing else reads the environment."""
 
 import os
+import secrets
 import sys
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -18,7 +19,8 @@ RUNTIME = PORTUS.runtime
 BASE_DIR = Path(__file__).parent
 _HTTPS = PORTUS.public_url.startswith("https://")
 
-SECRET_KEY = RUNTIME.secret_key_base or "set-by-portus-up"
+# Without one, nothing serves (portus.wsgi and `portus background` refuse), and other commands need only some key.
+SECRET_KEY = RUNTIME.secret_key_base or secrets.token_hex(64)
 DEBUG = False
 # The Host header never builds a link, and the registry calls us by internal names.
 ALLOWED_HOSTS = ["*"]

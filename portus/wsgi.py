@@ -1,14 +1,22 @@
 import os
+import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from django.conf import settings
 from django.core.exceptions import SuspiciousOperation
 from django.core.wsgi import get_wsgi_application
+
+from portus import config
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portus.settings")
+
+if problem := config.missing_secret_key(settings.PORTUS):  # for other servers than ours, which asked before
+    sys.stderr.write(f"{problem}\n")
+    sys.exit(2)
 
 _django = get_wsgi_application()
 

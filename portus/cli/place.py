@@ -107,13 +107,10 @@ def keep_secret(path: Path) -> str:
 
 
 def require_secret_key(options: config.Options) -> None:
-    """Exit with 2 unless there is a secret key: sessions signed with a known one could be forged."""
-    if not options.runtime.secret_key_base:
-        click.echo(
-            "PORTUS_SECRET_KEY_BASE is not set: set it to 64 random bytes, or run `portus migrate`, which makes one "
-            f"in {options.runtime.data}.",
-            err=True,
-        )
+    """Exit with 2, and a sentence, unless there is a secret key."""
+    problem = config.missing_secret_key(options)
+    if problem:
+        click.echo(problem, err=True)
         sys.exit(2)
 
 

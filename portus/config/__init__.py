@@ -4,8 +4,18 @@
 """
 
 from portus.config.describe import Row, describe
-from portus.config.load import Loaded, load
+from portus.config.load import Loaded, load, missing_secret_key
 from portus.config.options import Options, PushPolicy, SyncStrategy
 from portus.config.sources import ConfigurationError
 
-__all__ = ["ConfigurationError", "Loaded", "Options", "PushPolicy", "Row", "SyncStrategy", "describe", "load"]
+__all__ = [
+    "ConfigurationError",
+    "Loaded",
+    "Options",
+    "PushPolicy",
+    "Row",
+    "SyncStrategy",
+    "describe",
+    "load",
+    "missing_secret_key",
+]

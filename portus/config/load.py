@@ -36,6 +36,8 @@ MESSAGES = {
     "enum": "must be {expected}",
     "literal_error": "must be {expected}",
 }
+# It signs sessions and what is in the queues: whoever guesses it is everybody. Ours and that of 2.4's guide have 128.
+SHORTEST_SECRET_KEY = 32  # characters
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,16 @@ def load(environ: Mapping[str, str]) -> Loaded:
         raise ConfigurationError(sorted(set(found.problems)))
     found.notices += unused.notices(_set_by_somebody(options, found))
     return Loaded(options, found.origins, tuple(found.notices))
+
+
+def missing_secret_key(options: Options) -> str:
+    """Return what is wrong for a server that has no secret key, as sessions signed with a known one could be forged."""
+    if options.runtime.secret_key_base:
+        return ""
+    return (
+        "PORTUS_SECRET_KEY_BASE is not set: set it to 64 random bytes, or run `portus migrate`, which makes one in "
+        f"{options.runtime.data}."
+    )
 
 
 def _set_by_somebody(options: Options, found: Collected) -> list[str]:
@@ -187,7 +199,7 @@ def _read_runtime(environment: Environment, data: Path, found: Collected) -> Non
 
 
 def _read_secret_key_base(environment: Environment, data: Path, found: Collected) -> None:
-    """Put the operator's secret, else the one that `portus up` made."""
+    """Put the operator's secret, else the one that `portus up` or `portus migrate` made."""
     name, key = "PORTUS_SECRET_KEY_BASE", "runtime.secret_key_base"
     made = data / "secret_key_base"
     if environment.get(name):
@@ -197,6 +209,10 @@ def _read_secret_key_base(environment: Environment, data: Path, found: Collected
             found.put(key, made.read_text(encoding="utf-8").strip(), str(made))
         except (OSError, UnicodeDecodeError) as error:
             found.problems.append(f"{made} cannot be read ({reason(error)}).")
+    if key in found.values and len(found.values[key]) < SHORTEST_SECRET_KEY:
+        origin = found.origins[key]
+        cure = ": remove it, and `portus migrate` makes a new one" if origin == str(made) else ""
+        found.problems.append(f"{origin} must have at least {SHORTEST_SECRET_KEY} characters{cure}.")
 
 
 def _read_log_level(environment: Environment, found: Collected) -> None:

@@ -60,3 +60,30 @@ def test_no_server_starts_without_a_secret_key(portus, name):
     assert done.returncode == 2
     assert done.stderr.startswith("PORTUS_SECRET_KEY_BASE is not set: ")
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_no_other_server_serves_without_one_either(python):
+    done = python("import portus.wsgi")
+
+    assert done.returncode == 2
+    assert done.stderr.startswith("PORTUS_SECRET_KEY_BASE is not set: ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_what_needs_no_key_has_one_that_nobody_can_guess(python):
+    code = "from django.conf import settings; print(settings.SECRET_KEY)"
+
+    keys = {python(code).stdout.strip() for _ in range(2)}
+
+    assert [len(key) for key in keys] == [128, 128]
+
+
+@pytest.fixture
+def python(tmp_path):
+    """Run some code as another server would: with the settings alone, and without a secret."""
+
+    def run(code):
+        environ = {"PORTUS_DATA": str(tmp_path / "data"), "DJANGO_SETTINGS_MODULE": "portus.settings"}
+        return subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True, env=environ)
+
+    return run

@@ -297,10 +297,22 @@ def test_a_secret_comes_from_its_file_unless_it_is_given(tmp_path, load):
 
 def test_the_key_base_is_the_operators_or_the_one_that_was_made(tmp_path, load):
     assert load().options.runtime.secret_key_base == ""
-    (tmp_path / "secret_key_base").write_text("made\n")
-    assert load().options.runtime.secret_key_base == "made"
-    (tmp_path / "secret").write_text("theirs\n")
-    assert load(PORTUS_SECRET_KEY_BASE_FILE=str(tmp_path / "secret")).options.runtime.secret_key_base == "theirs"
+    (tmp_path / "secret_key_base").write_text("made" * 8 + "\n")
+    assert load().options.runtime.secret_key_base == "made" * 8
+    (tmp_path / "secret").write_text("theirs" * 8 + "\n")
+    assert load(PORTUS_SECRET_KEY_BASE_FILE=str(tmp_path / "secret")).options.runtime.secret_key_base == "theirs" * 8
+
+
+def test_a_short_key_base_is_a_mistake_wherever_it_comes_from(tmp_path, load, problems):
+    assert load(PORTUS_SECRET_KEY_BASE="x" * 32).options.runtime.secret_key_base == "x" * 32
+    assert problems(PORTUS_SECRET_KEY_BASE="x" * 31) == ["PORTUS_SECRET_KEY_BASE must have at least 32 characters."]
+    (tmp_path / "secret").write_text("x\n")
+    assert problems(PORTUS_SECRET_KEY_BASE_FILE=str(tmp_path / "secret")) == [
+        "PORTUS_SECRET_KEY_BASE_FILE must have at least 32 characters."
+    ]
+    made = tmp_path / "secret_key_base"
+    made.write_text("\n")
+    assert problems() == [f"{made} must have at least 32 characters: remove it, and `portus migrate` makes a new one."]
 
 
 @pytest.mark.parametrize("service", ["PORTUS", "PORTUS_WEB", "PORTUS_DB"])
