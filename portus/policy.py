@@ -9,16 +9,13 @@ from enum import Enum, auto
 from typing import Protocol
 
 from django.conf import settings
-from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import PermissionDenied
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from portus.accounts.models import User
+from portus.accounts.models import User, Visitor
 from portus.config import PushPolicy
 from portus.repositories.models import Repository
 from portus.teams.models import Membership, Namespace, Role, Team, Visibility
-
-Visitor = User | AnonymousUser
 
 
 class Kind(Enum):
@@ -58,15 +55,12 @@ def require(allowed: bool) -> None:
 
 def standing(user: Visitor, namespace: Namespace) -> Standing:
     """Return how `user` stands to `namespace`; one query for somebody who is signed in."""
-    role = None
-    if user.is_authenticated and namespace.team_id:
-        role = Membership.objects.filter(team=namespace.team_id, user=user).values_list("role", flat=True).first()
     return Standing(
         user_id=user.pk,
-        admin=isinstance(user, User) and user.admin,
+        admin=_is_admin(user),
         kind=kind_of(is_global=namespace.is_global, personal_owner_id=namespace.personal_owner_id),
         visibility=Visibility(namespace.visibility),
-        role=None if role is None else Role(role),
+        role=role_in(user, namespace.team_id),
         owns_personal=user.is_authenticated and namespace.personal_owner_id == user.pk,
     )
 
@@ -143,10 +137,6 @@ def can_delete_namespace(standing: Standing) -> bool:
     return standing.kind is not Kind.GLOBAL and can_delete(standing)
 
 
-def can_list_webhooks(standing: Standing) -> bool:
-    return standing.admin or standing.role is not None
-
-
 def can_create_namespace(standing: Standing) -> bool:
     allowed = standing.admin or settings.PORTUS.user_permission.create_namespace.enabled
     return allowed and can_push(standing)
@@ -207,9 +197,9 @@ def _open_to(user: Visitor, *, prefix: str) -> Q:
 # Teams
 
 
-def role_in(user: Visitor, team: Team) -> Role | None:
-    """Return the role of `user` in `team`, or None; one query."""
-    if not user.is_authenticated:
+def role_in(user: Visitor, team: Team | int | None) -> Role | None:
+    """Return the role of `user` in a team, or None; one query for somebody who is signed in."""
+    if not user.is_authenticated or team is None:
         return None
     role = Membership.objects.filter(team=team, user=user).values_list("role", flat=True).first()
     return None if role is None else Role(role)
@@ -271,29 +261,6 @@ def _is_admin(user: Visitor) -> bool:
 def can_manage_tokens(user: Visitor, owner: User) -> bool:
     """A person's application tokens are that person's, and the administrators'; a bot's are the administrators'."""
     return _is_admin(user) or (user.is_authenticated and user.pk == owner.pk and not owner.bot)
-
-
-def can_manage_users(user: Visitor) -> bool:
-    return _is_admin(user)
-
-
-def can_disable_user(user: Visitor, other: User) -> bool:
-    """Administrators may, and people themselves. That one administrator stays is a rule of the operation."""
-    return _is_admin(user) or (user.is_authenticated and user.pk == other.pk and not other.bot)
-
-
-def can_change_admin(user: Visitor, other: User) -> bool:
-    """May she promote and demote: others, not herself."""
-    return _is_admin(user) and user.pk != other.pk
-
-
-# Nor does anybody delete the account with which she is asking for it.
-can_delete_user = can_change_admin
-
-
-def can_edit_profile(user: Visitor) -> bool:
-    """People may change their own address and password; what a bot is called is the administrators' business."""
-    return isinstance(user, User) and not user.bot
 
 
 def can_manage_users(user: Visitor) -> bool:
