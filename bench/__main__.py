@@ -62,12 +62,11 @@ def main(
             with web_servers(folder, database, tags=not no_tags, workers=workers) as servers:
                 samples = measure(servers, [NOTHING, *lines], rounds, connections, seconds)
                 verdicts = [*report.judge(samples, lines, database), judge_memory(servers)]
+            click.echo(f"{report.table_of_samples(samples)}\n")
             if not no_up:
-                verdicts.append(report.judge_start(seconds_until_up(folder / "up")))
+                verdicts.append(report.judge_start(seconds_until_up()))
         except (LoadError, ServerError) as error:
             raise click.ClickException(str(error)) from error
-    click.echo(report.table_of_samples(samples))
-    click.echo()
     click.echo(report.table_of_verdicts(verdicts))
     sys.exit(any(verdict.met is False for verdict in verdicts))
 

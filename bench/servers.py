@@ -4,6 +4,7 @@ import http.client
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -98,11 +99,11 @@ def _environ(folder: Path, workers: int) -> dict[str, str]:
 
 
 def _prepare(folder: Path, environ: Mapping[str, str], data_set: str, *, tags: bool) -> None:
-    """Migrate and seed, unless that was done; a database server is always a new one."""
+    """Migrate, and seed unless that was done; a database server is always a new one."""
+    _run("portus.cli", "migrate", environ=environ)
     stamp = folder / "seeded"
     if stamp.exists() and "DATABASE_URL" not in environ:
         return
-    _run("portus.cli", "migrate", environ=environ)
     _run("django", "seed", data_set, *([] if tags else ["--no-tags"]), environ=environ)
     stamp.touch()
 
@@ -126,13 +127,15 @@ def _answers(port: int) -> bool:
         connection.close()
 
 
-def seconds_until_up(folder: Path) -> float:
+def seconds_until_up() -> float:
     """Return how long `portus up` takes until web server and registry answer, on a place that was up before."""
-    running = prepare_portus(folder)
-    running.start()
-    running.stop()
-    started = time.monotonic()
-    running.start()
-    seconds = time.monotonic() - started
-    running.stop()
-    return seconds
+    with tempfile.TemporaryDirectory(prefix="portus-bench-up-") as folder:
+        running = prepare_portus(Path(folder))
+        try:
+            running.start()
+            running.stop()
+            started = time.monotonic()
+            running.start()
+            return time.monotonic() - started
+        finally:
+            running.stop()
