@@ -53,16 +53,18 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "portus.web.middleware.trusted_proxies",
     "portus.web.middleware.path_prefix",
-    "portus.web.middleware.sane_requests",
     "django.middleware.security.SecurityMiddleware",
     "portus.web.middleware.programs_first",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    # Outside of whatever refuses a request: refusals are pages too.
     "csp.middleware.CSPMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "portus.web.middleware.sane_requests",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "portus.web.middleware.personal_answers",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
 ]
@@ -159,13 +161,15 @@ ACCOUNT_RATE_LIMITS = False  # wrong passwords are counted by accounts.backends,
 
 # Requests and cookies
 
-SESSION_COOKIE_NAME = "_portus_session"
+_PUBLIC = urlsplit(PORTUS.public_url)
+# Browsers keep cookies by host alone: two of us on one machine would sign each other's people out.
+_OWN = f"_{_PUBLIC.port}" if _PUBLIC.port and _PUBLIC.hostname in {"localhost", "127.0.0.1", "::1"} else ""
+SESSION_COOKIE_NAME = f"_portus_session{_OWN}"
+CSRF_COOKIE_NAME = f"_portus_csrf{_OWN}"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _HTTPS
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = RUNTIME.url_prefix or "/"
-CSRF_COOKIE_NAME = "_portus_csrf"
-_PUBLIC = urlsplit(PORTUS.public_url)
 CSRF_TRUSTED_ORIGINS = [f"{_PUBLIC.scheme}://{_PUBLIC.netloc}"]
 CSRF_FAILURE_VIEW = "portus.web.errors.csrf_failure"
 SECURE_CONTENT_TYPE_NOSNIFF = True

@@ -12,6 +12,14 @@ from portus import config
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
+# No middleware has seen such a request.
+REFUSAL_HEADERS = [
+    ("Content-Type", "text/plain; charset=utf-8"),
+    ("X-Content-Type-Options", "nosniff"),
+    ("X-Frame-Options", "DENY"),
+    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+]
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portus.settings")
 
 if problem := config.missing_secret_key(settings.PORTUS):  # for other servers than ours, which asked before
@@ -29,5 +37,5 @@ def application(environ: "WSGIEnvironment", start_response: "StartResponse") -> 
     try:
         return _django(environ, start_response)
     except (LookupError, ValueError, SuspiciousOperation):
-        start_response("400 Bad Request", [("Content-Type", "text/plain; charset=utf-8")])
+        start_response("400 Bad Request", REFUSAL_HEADERS)
         return [b"We cannot make sense of this request.\n"]

@@ -120,16 +120,35 @@ def _has_nul(request: HttpRequest) -> bool:
 def programs_first(get_response: Handler) -> Handler:
     """Answer at PROGRAM_PATHS at once: what follows in the chain is for browsers, and was a quarter of a token's cost.
 
-    There is no session, no form, no policy for pages and no message in what registries and their clients ask.
+    There is no session, no form, no policy for pages and no message in what registries and their clients ask. What is
+    refused to everybody is refused to them, and trusted proxies were asked before.
     """
     views: dict[str, Handler] = {}
 
-    def middleware(request: HttpRequest) -> HttpResponse:
+    def view(request: HttpRequest) -> HttpResponse:
         path = request.path_info
-        if path not in PROGRAM_PATHS:
-            return get_response(request)
         if path not in views:
             views[path] = resolve(path).func
         return views[path](request)
+
+    short_way = sane_requests(view)
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        return short_way(request) if request.path_info in PROGRAM_PATHS else get_response(request)
+
+    return middleware
+
+
+def personal_answers(get_response: Handler) -> Handler:
+    """Let no cache hand to one what was made for another: whatever a cookie had a part in.
+
+    Views that ask for more, `no-store` say, have said so already.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        if "cookie" in response.get("Vary", "").lower():
+            response.setdefault("Cache-Control", "private, no-cache")
+        return response
 
     return middleware

@@ -9,8 +9,9 @@ from ipaddress import ip_network
 from types import SimpleNamespace
 
 import pytest
+from django.core.handlers.base import BaseHandler
 from django.http import HttpResponse
-from django.test import RequestFactory
+from django.test import Client, RequestFactory
 
 from portus.web import middleware
 
@@ -139,6 +140,51 @@ def test_it_reads_utf_8_only(client, db):
     assert response.status_code == 415
 
 
+REFUSALS = {
+    "a NUL": (400, {"path": "/repositories", "QUERY_STRING": "q=%00"}),
+    "too much": (413, {"path": "/users/sign_in", "method": "POST", "CONTENT_LENGTH": "10000000"}),
+    "another encoding": (415, {"path": "/users/sign_in", "CONTENT_TYPE": "text/plain; charset=utf-16"}),
+    "another method": (405, {"path": "/explore", "method": "TRACE"}),
+    "no such page": (404, {"path": "/nothing"}),
+    "no token": (403, {"path": "/users/sign_in", "method": "POST"}),
+}
+
+
+@pytest.mark.parametrize("why", REFUSALS)
+def test_a_refusal_is_as_closed_as_a_page(db, why):
+    status, asked = REFUSALS[why]
+
+    response = Client(enforce_csrf_checks=True).generic(**{"method": "GET", **asked})
+
+    assert response.status_code == status
+    assert "frame-ancestors 'none'" in response["Content-Security-Policy"]
+    assert response["X-Frame-Options"] == "DENY"
+    assert response["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize("path", ["/v2/token", "/v2/webhooks/events"])
+def test_what_is_refused_to_everybody_is_refused_to_programs(client, db, path):
+    nul = client.get(path, QUERY_STRING="service=%00")
+    encoding = client.get(path, headers={"Content-Type": "text/plain; charset=utf-16"})
+
+    assert [nul.status_code, encoding.status_code] == [400, 415]
+    assert nul.json()["errors"][0]["code"] == "BAD_REQUEST"
+    assert nul["X-Content-Type-Options"] == encoding["X-Content-Type-Options"] == "nosniff"
+
+
+def test_programs_are_not_believed_about_their_address_either(rf, settings, configure):
+    configure(**{"proxies.trusted": "10.0.0.0/8"})
+    handler = BaseHandler()
+    handler.load_middleware()
+    stranger = rf.get("/v2/webhooks/events", REMOTE_ADDR=STRANGER, headers={"X-Forwarded-For": "127.0.0.1"})
+    behind = rf.get("/v2/webhooks/events", REMOTE_ADDR=PROXY, headers={"X-Forwarded-For": STRANGER})
+
+    for request in (stranger, behind):
+        assert handler.get_response(request).status_code == 405
+
+    assert [request.META["REMOTE_ADDR"] for request in (stranger, behind)] == [STRANGER, STRANGER]
+
+
 @pytest.mark.parametrize("length", ["abc", "-5", ""])
 def test_it_survives_a_length_that_is_none(client, db, length):
     assert client.post("/users/sign_in", {}, CONTENT_LENGTH=length).status_code in {200, 302, 400, 403, 422}
@@ -157,6 +203,27 @@ def test_it_says_in_words_that_a_method_is_not_possible(client, db):
     assert response.status_code == 405
     assert response["Allow"] == "GET, HEAD"
     assert "Not possible here" in response.text
+
+
+# What caches may keep
+
+
+def test_no_cache_hands_to_others_what_somebody_may_see(client, cast, make_namespace, make_repository):
+    namespace = make_namespace("payments", team=cast.team)
+    repository = make_repository("checkout", namespace=namespace)
+    client.force_login(cast.alice)
+
+    for path in ("/repositories", f"/repositories/{repository.pk}"):
+        assert client.get(path)["Cache-Control"] == "private, no-cache"
+    assert "no-store" in client.get("/users/edit")["Cache-Control"]
+
+
+def test_styles_and_scripts_may_be_kept(client, db):
+    response = client.get("/assets/css/base.css")
+    response.close()
+
+    assert response.status_code == 200
+    assert "private" not in response["Cache-Control"]
 
 
 # Below a path prefix
@@ -196,12 +263,17 @@ ODD_REQUESTS = [
 @pytest.fixture(scope="module")
 def below_prefix(tmp_path_factory):
     """What the product answers that runs at https://example.org/portus; in a process of its own, as settings are."""
+    requests = [*([path] for path in PATHS), *(["/portus/explore", *odd] for odd in ODD_REQUESTS)]
+    answers = answers_at("https://example.org/portus", requests, tmp_path_factory.mktemp("data"))
+    return SimpleNamespace(pages=dict(zip(PATHS, answers, strict=False)), odd=answers[len(PATHS) :])
+
+
+def answers_at(public_url, requests, data):
     environ = {
-        **os.environ, "PORTUS_DATA": str(tmp_path_factory.mktemp("data")),
-        "PORTUS_PUBLIC_URL": "https://example.org/portus", "DJANGO_SETTINGS_MODULE": "portus.settings",
+        **os.environ, "PORTUS_DATA": str(data), "PORTUS_PUBLIC_URL": public_url,
+        "DJANGO_SETTINGS_MODULE": "portus.settings",
     }  # fmt: skip
     environ.pop("DATABASE_URL", None)
-    requests = [*([path] for path in PATHS), *(["/portus/explore", *odd] for odd in ODD_REQUESTS)]
     done = subprocess.run(
         [sys.executable, "-c", BELOW_PREFIX, json.dumps(requests)],
         env=environ,
@@ -210,8 +282,7 @@ def below_prefix(tmp_path_factory):
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    answers = json.loads(done.stdout)
-    return SimpleNamespace(pages=dict(zip(PATHS, answers, strict=False)), odd=answers[len(PATHS) :])
+    return json.loads(done.stdout)
 
 
 @pytest.mark.parametrize("path", ["/users/sign_up", "/portus/users/sign_up"])
@@ -252,6 +323,24 @@ def test_its_cookies_stay_below_the_prefix_and_on_https(below_prefix):
     assert "SameSite=Lax" in cookie
 
 
+@pytest.mark.parametrize(
+    ("public_url", "own"),
+    [
+        ("http://localhost:3001", "_3001"),
+        ("https://127.0.0.1:3002/portus", "_3002"),
+        ("http://localhost", ""),
+        ("https://portus.example.org:8443", ""),
+    ],
+)
+def test_two_of_us_on_one_machine_do_not_share_their_cookies(public_url, own):
+    """Browsers keep cookies by host, whatever the port."""
+    code = "from django.conf import settings; print(settings.SESSION_COOKIE_NAME, settings.CSRF_COOKIE_NAME)"
+    environ = {**os.environ, "PORTUS_PUBLIC_URL": public_url, "DJANGO_SETTINGS_MODULE": "portus.settings"}
+    done = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True)
+
+    assert done.stdout == f"_portus_session{own} _portus_csrf{own}\n"
+
+
 def test_it_has_the_api_and_the_error_pages_below_the_prefix(below_prefix):
     assert below_prefix.pages["/portus/api/v1/_ping"]["body"] == "200"
     assert below_prefix.pages["/portus/nothing"]["status"] == "404 Not Found"
@@ -266,6 +355,8 @@ def test_it_takes_the_prefix_without_a_slash_for_the_start_page(below_prefix):
 def test_it_answers_what_django_cannot_make_a_request_of(below_prefix, number):
     assert below_prefix.odd[number]["status"] == "400 Bad Request"
     assert "cannot make sense" in below_prefix.odd[number]["body"]
+    assert below_prefix.odd[number]["headers"]["X-Content-Type-Options"] == "nosniff"
+    assert "default-src 'none'" in below_prefix.odd[number]["headers"]["Content-Security-Policy"]
 
 
 @pytest.mark.parametrize("path", ["/v2/token", "/v2/token.json", "/auth/token"])
