@@ -61,11 +61,16 @@ class ExactCharField(_CharField[_Set, _Get]):
 
 def insert_once(row: models.Model, same: "models.QuerySet[Any]", problem: ValidationError) -> None:
     """Insert a row; raise `problem` when there is the `same` already, or from somebody else at this very moment."""
+    save_once(row, same, problem, force_insert=True)
+
+
+def save_once(row: models.Model, same: "models.QuerySet[Any]", problem: ValidationError, **options: Any) -> None:
+    """Save a row that may be there only once, as `insert_once` does; `options` are those of `save`."""
     if same.exists():
         raise problem
     try:
         with transaction.atomic():
-            row.save(force_insert=True)
+            row.save(**options)
     except IntegrityError as error:
         if same.exists():
             raise problem from error

@@ -50,9 +50,10 @@ class BearerToken(_Door, HttpBearer):
     """`Authorization: Bearer <application token>`."""
 
     def __call__(self, request: HttpRequest) -> Any:
-        if "Authorization" in request.headers and super().__call__(request) is None:
+        user = super().__call__(request)
+        if user is None and "Authorization" in request.headers:
             refuse()
-        return super().__call__(request)
+        return user
 
     def authenticate(self, request: HttpRequest, token: str) -> User:
         return self.let_in(request, owner_of(token.strip()), by_session=False)

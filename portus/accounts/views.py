@@ -90,7 +90,7 @@ def is_first_user() -> bool:
 
 
 def takes_passwords() -> bool:
-    return settings.PORTUS.oauth.local_login.enabled or settings.PORTUS.ldap.enabled
+    return bool(settings.PORTUS.oauth.local_login.enabled)
 
 
 def refuse(response: HttpResponse, form: Any) -> HttpResponse:

@@ -83,10 +83,6 @@ class Manifest(models.Model):
             models.Index(fields=["repository", "pushed_at"], name="manifest_by_push"),
         ]
 
-    @property
-    def short_digest(self) -> str:
-        return self.digest.partition(":")[2][:12]
-
 
 class IndexEntry(models.Model):
     """A child that an index names. By digest, not by row: an index may be known before its children or without them."""

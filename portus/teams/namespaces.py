@@ -9,7 +9,7 @@ from django.db import IntegrityError, transaction
 
 from portus.accounts.models import User
 from portus.activities.operations import record
-from portus.fields import field_problem, insert_once
+from portus.fields import field_problem, insert_once, save_once
 from portus.registry.models import Registry
 from portus.teams.models import Membership, Namespace, Role, Team, Visibility
 
@@ -72,8 +72,10 @@ def update_namespace(
     changed.description = before.description if description is None else description
     changed.full_clean(validate_constraints=False)
     if changed.name != before.name:
-        _require_renamable(before, changed.name)
-    changed.save(update_fields=["name", "description", "updated_at"])
+        _require_renamable(before)
+    same = Namespace.objects.filter(registry=before.registry_id, name=changed.name).exclude(pk=before.pk)
+    taken = field_problem("name", "Name has already been taken", "unique")
+    save_once(changed, same, taken, update_fields=["name", "description", "updated_at"])
     if changed.description != before.description:
         record(
             "namespace.change_namespace_description", changed, changed,
@@ -84,11 +86,9 @@ def update_namespace(
     namespace.name, namespace.description, namespace.updated_at = changed.name, changed.description, changed.updated_at
 
 
-def _require_renamable(namespace: Namespace, name: str) -> None:
+def _require_renamable(namespace: Namespace) -> None:
     if namespace.is_global:
         raise field_problem("name", "The global namespace has no name of its own.", "global_name")
-    if Namespace.objects.filter(registry=namespace.registry_id, name=name).exists():
-        raise field_problem("name", "Name has already been taken", "unique")
     if namespace.repositories.exists():
         raise field_problem(
             "name", "This namespace has repositories, which keep their names in the registry.", "not_empty"

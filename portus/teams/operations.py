@@ -7,7 +7,7 @@ from django.db import transaction
 
 from portus.accounts.models import User
 from portus.activities.operations import record
-from portus.fields import field_problem, insert_once
+from portus.fields import field_problem, insert_once, save_once
 from portus.teams.models import Membership, Role, Team
 
 
@@ -52,9 +52,9 @@ def update_team(team: Team, *, name: str | None = None, description: str | None 
     changed = copy.copy(before)
     changed.name, changed.description = name, description
     changed.full_clean(validate_unique=False)
-    if name != before.name and Team.objects.filter(name=name).exists():
-        raise field_problem("name", "Name has already been taken", "unique")
-    changed.save(update_fields=["name", "description", "updated_at"])
+    same = Team.objects.filter(name=name).exclude(pk=team.pk)
+    taken = field_problem("name", "Name has already been taken", "unique")
+    save_once(changed, same, taken, update_fields=["name", "description", "updated_at"])
     if description != before.description:
         record(
             "team.change_team_description", changed, changed,

@@ -1,5 +1,7 @@
 """What happens to teams, members and namespaces: each rule, refusals first."""
 
+from functools import partial
+
 import pytest
 from django.core.exceptions import ValidationError
 
@@ -312,3 +314,19 @@ def test_a_user_who_comes_back_gets_another_namespace(registry, make_user):
     namespace = make_user("zoe").personal_namespaces.get()
 
     assert (namespace.name, namespace.team.name) == ("zoe0", "zoe0")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_renames_to_one_name_at_once_one_is_refused(cast, make_namespace):
+    teams = [cast.team, cast.empty_team]
+    names = [make_namespace(team=cast.team) for _ in range(2)]
+
+    renamed = at_once(
+        [
+            *(partial(operations.update_team, team, name="same", actor=cast.ada) for team in teams),
+            *(partial(namespaces.update_namespace, namespace, name="same", actor=cast.ada) for namespace in names),
+        ]
+    )
+
+    assert sum(isinstance(result, ValidationError) for result in renamed) == 2
+    assert (Team.objects.filter(name="same").count(), Namespace.objects.filter(name="same").count()) == (1, 1)
