@@ -178,6 +178,11 @@ def can_show_repository(user: Visitor, repository: Repository) -> bool:
     return can_show(standing(user, repository.namespace))
 
 
+def can_browse(user: Visitor) -> bool:
+    """May she look at pages of the catalogue at all; what she sees there is another question."""
+    return user.is_authenticated or settings.PORTUS.anonymous_browsing.enabled
+
+
 def _open_to(user: Visitor, *, prefix: str) -> Q:
     """`can_show` as a condition on rows whose namespace is reached by `prefix`."""
     if isinstance(user, User) and user.admin:

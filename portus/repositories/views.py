@@ -1,6 +1,5 @@
 from typing import Any
 
-from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -27,7 +26,7 @@ def explore(request: HttpRequest) -> HttpResponse:
     if request.user.is_authenticated:
         query = request.GET.urlencode()
         return redirect(f"{reverse('repositories')}?{query}" if query else "repositories")
-    if not settings.PORTUS.anonymous_browsing.enabled:
+    if not policy.can_browse(request.user):
         raise Http404
     return render_list(request, "Public repositories")
 
@@ -37,17 +36,13 @@ def show(request: HttpRequest, repository_id: int) -> HttpResponse:
     repository = (
         Repository.objects.select_related("namespace__registry", "namespace__team").filter(pk=repository_id).first()
     )
-    if repository is None or not may_open(request.user, repository):
+    may_open = repository and policy.can_browse(request.user) and policy.can_show_repository(request.user, repository)
+    if repository is None or not may_open:
         # Not 403: its name alone may be a secret, and whoever is signed out is told nothing at all.
         if request.user.is_authenticated:
             raise Http404
         return ask_to_sign_in(request)
     return render_repository(request, repository)
-
-
-def may_open(user: Visitor, repository: Repository) -> bool:
-    browsing = user.is_authenticated or settings.PORTUS.anonymous_browsing.enabled
-    return browsing and policy.can_show_repository(user, repository)
 
 
 def render_list(request: HttpRequest, title: str) -> HttpResponse:
