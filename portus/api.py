@@ -97,7 +97,9 @@ def malformed(_request: HttpRequest, error: SchemaError) -> HttpResponse:
     bracketed: dict[str, list[str]] = {}
     plain: dict[str, list[str]] = {}
     for problem in error.errors:
-        first, *rest = [str(part) for part in problem["loc"][2:]] or ["body"]
+        # Parameters of the path stand alone; the others are inside one of the view.
+        where = problem["loc"][1 if problem["loc"][0] == "path" else 2 :]
+        first, *rest = [str(part) for part in where] or ["body"]
         name = first + "".join(f"[{part}]" for part in rest)
         reason = "is missing" if problem["type"] == "missing" else "is invalid"
         bracketed.setdefault(f'["{name}"]', []).append(reason)

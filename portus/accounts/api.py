@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.urls import register_converter
+from django.urls.converters import StringConverter
 from ninja import Query, Router, Schema, Status
 from ninja.errors import HttpError
 from pydantic import BaseModel, BeforeValidator, Field
@@ -21,25 +22,16 @@ from portus.accounts.entities import UserEntity, user_entity, users_with_details
 from portus.accounts.forms import check_current_password
 from portus.accounts.models import ApplicationToken, User
 from portus.accounts.operations import NotEmpty
-from portus.fields import is_storable
 from portus.lists import ListParameters, as_time
 from portus.parameters import Text
 
 router = Router(tags=["users"])
 
 
-class NumberOrAddress:
+class NumberOrAddress(StringConverter):
     """A user in a path: by number, or by e-mail address, which may have slashes before its @."""
 
     regex = "[0-9]{1,18}|[^@]*@[^/]*"
-
-    def to_python(self, value: str) -> str:
-        if not is_storable(value):
-            raise ValueError("nobody has such an address")
-        return value
-
-    def to_url(self, value: str) -> str:
-        return value
 
 
 register_converter(NumberOrAddress, "user")

@@ -122,7 +122,8 @@ def update_user(user: User, *, password: str | None = None, actor: User, **detai
         if password is not None:
             changed.save(update_fields=["password", "updated_at"])
             record("user.change_password", changed, actor=actor)
-    vars(user).update(vars(changed))
+    for field in (*fields, "username_key", "password", "updated_at"):
+        setattr(user, field, getattr(changed, field))
 
 
 def wait_for_sign_ups() -> None:
