@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from django.conf import settings
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Window
+from django.db.models.functions import RowNumber
 
 from portus import policy
 from portus.accounts.models import Visitor
@@ -22,6 +23,7 @@ ORDERS = {
 NEWEST_TAGS = Order("updated_at", descending=True, write=write_time, read=read_time)
 NEWEST_MANIFESTS = Order("pushed_at", descending=True, write=write_time, read=read_time)
 TAGS_SHOWN = 20  # of one image; more are counted, not named
+PARTS_SHOWN = 50  # of one index, likewise: a registry takes one with thousands
 COSIGN_SUFFIXES = tuple(f".{suffix}" for suffix in kinds.SUFFIXES)
 
 
@@ -64,6 +66,7 @@ class Image:
     tags: list[Tag] = field(default_factory=list)
     tag_count: int = 0
     parts: list[Part] = field(default_factory=list)
+    part_count: int = 0
     attachments: list[Attachment] = field(default_factory=list)
 
     @property
@@ -89,6 +92,10 @@ class Image:
     @property
     def tags_not_shown(self) -> int:
         return self.tag_count - len(self.tags)
+
+    @property
+    def parts_not_shown(self) -> int:
+        return self.part_count - len(self.parts)
 
     @property
     def newest(self) -> Tag | None:
@@ -160,9 +167,7 @@ def _images(repository: Repository, manifests: list[Manifest], tags: QuerySet[Ta
     for tag in named.order_by("-updated_at", "-pk")[: TAGS_SHOWN * max(1, len(manifests))]:
         if len(names[tag.manifest_id]) < TAGS_SHOWN:
             names[tag.manifest_id].append(tag)
-    entries: dict[int, list[IndexEntry]] = defaultdict(list)
-    for entry in IndexEntry.objects.filter(index__in=manifests).order_by("pk"):
-        entries[entry.index_id].append(entry)
+    part_counts, entries = _parts(manifests)
     digests = {manifest.digest for manifest in manifests}
     digests |= {entry.digest for several in entries.values() for entry in several}
     attached = _attachments(repository, digests)
@@ -173,11 +178,26 @@ def _images(repository: Repository, manifests: list[Manifest], tags: QuerySet[Ta
             address,
             tags=names[manifest.pk],
             tag_count=counts.get(manifest.pk, 0),
+            part_count=part_counts.get(manifest.pk, 0),
             parts=[Part(entry, attached[entry.digest]) for entry in entries[manifest.pk]],
             attachments=attached[manifest.digest],
         )
         for manifest in manifests
     ]
+
+
+def _parts(manifests: list[Manifest]) -> tuple[dict[int, int], dict[int, list[IndexEntry]]]:
+    """Return how many children each index has, and the first of them."""
+    rows = IndexEntry.objects.filter(index__in=manifests).annotate(
+        place=Window(RowNumber(), partition_by=F("index"), order_by="pk"),
+        siblings=Window(Count("pk"), partition_by=F("index")),
+    )
+    counts: dict[int, int] = {}
+    entries: dict[int, list[IndexEntry]] = defaultdict(list)
+    for entry in rows.filter(place__lte=PARTS_SHOWN).order_by("pk"):
+        entries[entry.index_id].append(entry)
+        counts[entry.index_id] = entry.siblings
+    return counts, entries
 
 
 def _attachments(repository: Repository, digests: Iterable[str]) -> dict[str, list[Attachment]]:

@@ -347,6 +347,25 @@ def test_of_very_many_names_it_shows_the_newest_and_counts_the_rest(show, app, m
     assert "and 5 more tags" in response.text
 
 
+def test_an_index_of_many_parts_shows_some_and_counts_the_rest(show, app, make_manifest, make_tag):
+    """A registry takes an index with thousands; each has its own bound on the page."""
+    for name in ("many", "few"):
+        manifest = make_manifest(app, media_type=OCI_INDEX, platforms=[f"linux/{number}" for number in range(60)])
+        make_tag(app, name, manifest=manifest)
+        IndexEntry.objects.bulk_create(
+            IndexEntry(index=manifest, digest=f"sha256:{manifest.pk:032}{number:032}", platform=f"linux/{number}")
+            for number in range(53 if name == "many" else 2)
+        )
+
+    response = show()
+
+    parts = {image.newest.name: [part.platform for part in image.parts] for image in images(response)}
+    assert parts == {"many": [f"linux/{number}" for number in range(50)], "few": ["linux/0", "linux/1"]}
+    assert response.text.count('<div class="part">') == 52
+    assert response.text.count("and 3 more parts") == response.text.count("more part") == 1
+    assert "linux/6, linux/7, …</span>" in response.text
+
+
 @pytest.mark.parametrize("query", [{}, {"show": "untagged"}])
 def test_it_asks_the_same_number_of_queries_for_one_image_and_for_many(
     show, app, configure, make_manifest, make_tag, django_assert_num_queries, query
