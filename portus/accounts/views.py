@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_safe
 
 from portus import policy
 from portus.accounts import operations
@@ -19,6 +19,7 @@ from portus.accounts.backends import RETRY_AFTER_SECONDS
 from portus.accounts.forms import ChangePasswordForm, DetailsForm, TokenForm, add_errors, is_busy
 from portus.accounts.models import TOKENS_PER_USER, ApplicationToken, User
 from portus.teams.namespaces import namespace_name_for
+from portus.web.forms import only_a_form_of
 from portus.web.htmx import render_page_or, sign_in_required
 
 
@@ -125,7 +126,7 @@ def profile(request: HttpRequest) -> HttpResponse:
 
 
 @sensitive_post_parameters()
-@require_POST
+@only_a_form_of("profile")
 @never_cache
 @sign_in_required
 def change_details(request: HttpRequest) -> HttpResponse:
@@ -137,7 +138,7 @@ def change_details(request: HttpRequest) -> HttpResponse:
 
 
 @sensitive_post_parameters()
-@require_POST
+@only_a_form_of("profile")
 @never_cache
 @sign_in_required
 def change_password(request: HttpRequest) -> HttpResponse:
@@ -153,7 +154,7 @@ def change_password(request: HttpRequest) -> HttpResponse:
     return redirect("profile")
 
 
-@require_POST
+@only_a_form_of("profile")
 @never_cache
 @sign_in_required
 def create_token(request: HttpRequest) -> HttpResponse:
@@ -171,7 +172,7 @@ def create_token(request: HttpRequest) -> HttpResponse:
     return render_profile(request, created=token, value=value)
 
 
-@require_POST
+@only_a_form_of("profile")
 @never_cache
 @sign_in_required
 def revoke_token(request: HttpRequest, token_id: int) -> HttpResponse:

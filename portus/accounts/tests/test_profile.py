@@ -31,6 +31,16 @@ def test_strangers_change_nothing(client, path):
     assert response["Location"].startswith("/users/sign_in?next=")
 
 
+@pytest.mark.parametrize("path", [f"{PATH}/details", f"{PATH}/password", f"{PATH}/tokens", f"{PATH}/tokens/1/revoke"])
+def test_whoever_comes_to_a_form_without_one_finds_the_profile(alice, client, path):
+    """Signing in again leads here, when the session ended while somebody filled in a form."""
+    response = client.get(path)
+
+    assert (response.status_code, response.get("Location")) == (302, PATH)
+    assert client.put(path).status_code == 405
+    assert client.put(path)["Allow"] == "POST"
+
+
 @pytest.mark.parametrize("path", [f"{PATH}/details", f"{PATH}/password", f"{PATH}/tokens"])
 def test_each_form_wants_its_token(cast, path):
     client = Client(enforce_csrf_checks=True)
