@@ -14,11 +14,13 @@ from django.utils import timezone
 from portus.accounts.models import (
     LOCK_WINDOW,
     LONGEST_PASSWORD,
+    RESERVED_NAMES,
     TOKENS_PER_USER,
     ApplicationToken,
     SignInFailure,
     SignUpLock,
     User,
+    name_key,
     token_digest,
 )
 from portus.activities.operations import record
@@ -116,6 +118,7 @@ def update_user(user: User, *, password: str | None = None, actor: User, **detai
     if password is not None:
         changed.set_password(password)
     with transaction.atomic():
+        lock_user(user)
         if fields:
             _save_account(changed, update_fields=[*fields, "username_key", "updated_at"])
             record("user.update", changed, actor=actor, fields=", ".join(fields), old=user.username)
@@ -124,6 +127,17 @@ def update_user(user: User, *, password: str | None = None, actor: User, **detai
             record("user.change_password", changed, actor=actor)
     for field in (*fields, "username_key", "password", "updated_at"):
         setattr(user, field, getattr(changed, field))
+
+
+def lock_user(user: User) -> None:
+    """Bring a user up to date, and let nobody else change her until this transaction ends.
+
+    Raises ValidationError when she has been deleted meanwhile.
+    """
+    try:
+        user.refresh_from_db(from_queryset=User.objects.get_queryset().select_for_update())
+    except User.DoesNotExist as error:
+        raise ValidationError("This user has been deleted meanwhile.", code="gone") from error
 
 
 def wait_for_sign_ups() -> None:
@@ -187,6 +201,11 @@ def _account_problems(user: User, password: str | None) -> dict[str, list[Valida
     of_key = problems.pop("username_key", None)  # the column that is unique; people know the field by its other name
     if of_key:
         problems.setdefault("username", of_key)
+    if user.display_name and "display_name" not in problems:
+        try:
+            _check_display_name(user, user.display_name)
+        except ValidationError as error:
+            problems |= error.error_dict
     if not user.email and "email" not in problems:
         problems["email"] = [ValidationError("This field cannot be blank.", code="blank")]
     if user._state.adding and not user.bot and "username" not in problems:  # noqa: SLF001 - Django says so nowhere else
@@ -200,6 +219,18 @@ def _account_problems(user: User, password: str | None) -> dict[str, list[Valida
         except ValidationError as error:
             problems |= error.error_dict
     return problems
+
+
+def _check_display_name(user: User, name: str) -> None:
+    """Raise ValidationError when somebody who reads this name would take `user` for another one."""
+    key = name_key(name)
+    if not name.isprintable():  # two names that look the same may differ in what nobody sees
+        raise ValidationError({"display_name": ValidationError("A name has no control characters.", code="invalid")})
+    if key in RESERVED_NAMES:
+        reserved = ValidationError("This name belongs to Portus itself.", code="reserved")
+        raise ValidationError({"display_name": reserved})
+    if User.objects.filter(username_key=key).exclude(pk=user.pk).exists():
+        raise ValidationError({"display_name": ValidationError("This is another user's user name.", code="taken")})
 
 
 def _check_password(password: str, user: User) -> None:
@@ -231,8 +262,7 @@ def create_token(user: User, application: str, *, actor: User) -> tuple[Applicat
 
     Raises ValidationError for a name that is blank or taken, and for more tokens than a user may have.
     """
-    if not User.objects.filter(pk=user.pk).select_for_update():  # locked: two at once could both be the fifth
-        raise ValidationError("This user has been deleted meanwhile.", code="gone")
+    lock_user(user)  # two at once could both be the fifth
     if user.application_tokens.count() >= TOKENS_PER_USER:
         raise ValidationError(f"Users cannot have more than {TOKENS_PER_USER} application tokens", code="too_many")
     value = "ptk_" + "".join(secrets.choice(TOKEN_ALPHABET) for _ in range(TOKEN_LENGTH))

@@ -77,6 +77,31 @@ def test_user_names_that_are_taken_as_they_are(registry, username):
 
 
 @pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("alice", "taken"),
+        ("ALICE", "taken"),
+        ("\uff21lice ", "taken"),
+        ("Portus", "reserved"),
+        ("al\u200bice", "invalid"),
+    ],
+)
+def test_nobody_is_shown_under_the_name_of_another(cast, name, code):
+    for act in (
+        lambda: sign_up(display_name=name),
+        lambda: operations.update_user(cast.bob, display_name=name, actor=cast.bob),
+    ):
+        assert problems_of(act) == {"display_name": [code]}
+
+
+def test_a_user_may_be_shown_under_her_own_name(cast):
+    operations.update_user(cast.alice, display_name="Alice", actor=cast.alice)
+    operations.update_user(cast.bob, display_name="Bob B.", actor=cast.bob)
+
+    assert (cast.alice.display_name, cast.bob.display_name) == ("Alice", "Bob B.")
+
+
+@pytest.mark.parametrize(
     ("email", "codes"),
     [
         ("", ["blank"]),
