@@ -4,7 +4,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from portus.accounts.models import User
-from portus.accounts.operations import wait_for_sign_ups
+from portus.accounts.operations import lock_user, wait_for_sign_ups
 from portus.activities.operations import record
 from portus.teams.models import Membership, Namespace, Role, Team
 from portus.teams.operations import join_global_teams, leave_global_teams
@@ -77,10 +77,7 @@ def delete_user(user: User, *, actor: User) -> None:
 def _lock(user: User) -> None:
     """Bring a user up to date, and let nobody else change who is an administrator until this transaction ends."""
     wait_for_sign_ups()
-    try:
-        user.refresh_from_db(from_queryset=User.objects.get_queryset().select_for_update())
-    except User.DoesNotExist as error:
-        raise ValidationError("This user has been deleted meanwhile.", code="gone") from error
+    lock_user(user)
 
 
 def _set(user: User, **fields: bool) -> None:

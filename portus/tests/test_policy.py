@@ -238,3 +238,14 @@ def test_a_bots_tokens_are_the_administrators(cast, make_user):
 
     assert policy.can_manage_tokens(robot, robot) is False
     assert policy.can_manage_tokens(cast.ada, robot) is True
+
+
+def test_accounts_are_the_administrators_but_for_ones_own(cast, make_user):
+    robot, visitor = make_user("robot", bot=True), AnonymousUser()
+    for user, other in itertools.product([visitor, robot, cast.alice, cast.ada], [robot, cast.alice, cast.ada]):
+        admin, herself = user == cast.ada, user == other
+        assert policy.can_manage_users(user) is admin
+        assert policy.can_disable_user(user, other) is (admin or (herself and not other.bot))
+        assert policy.can_change_admin(user, other) is (admin and not herself)
+        assert policy.can_delete_user(user, other) is (admin and not herself)
+        assert policy.can_edit_profile(user) is (user not in (visitor, robot))
