@@ -115,18 +115,20 @@ def update_user(user: User, *, password: str | None = None, actor: User, **detai
     problems = _account_problems(changed, password)
     _refuse({field: errors for field, errors in problems.items() if field in {*details, "password"}})
     fields = [field for field in details if getattr(user, field) != getattr(changed, field)]
+    columns = [*fields, "updated_at", *(["username_key"] if "username" in fields else [])]
     if password is not None:
         changed.set_password(password)
     with transaction.atomic():
         lock_user(user)
         if fields:
-            _save_account(changed, update_fields=[*fields, "username_key", "updated_at"])
-            record("user.update", changed, actor=actor, fields=", ".join(fields), old=user.username)
+            old = user.username
+            _save_account(changed, update_fields=columns)
+            user.refresh_from_db()
+            record("user.update", user, actor=actor, fields=", ".join(fields), old=old)
         if password is not None:
-            changed.save(update_fields=["password", "updated_at"])
-            record("user.change_password", changed, actor=actor)
-    for field in (*fields, "username_key", "password", "updated_at"):
-        setattr(user, field, getattr(changed, field))
+            user.password = changed.password
+            user.save(update_fields=["password", "updated_at"])
+            record("user.change_password", user, actor=actor)
 
 
 def lock_user(user: User) -> None:

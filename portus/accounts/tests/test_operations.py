@@ -426,6 +426,18 @@ def test_saving_the_same_details_leaves_no_trace(cast):
     assert not Activity.objects.filter(key="user.update").exists()
 
 
+def test_what_two_change_at_the_same_time_is_both_changed(cast):
+    first, second = User.objects.get(pk=cast.dave.pk), User.objects.get(pk=cast.dave.pk)
+    operations.update_user(first, username="david", password=PASSWORD, actor=cast.ada)
+
+    operations.update_user(second, email="new@test.lan", actor=cast.ada)
+
+    stored = User.objects.get(pk=cast.dave.pk)
+    assert (stored.username, stored.username_key, stored.email) == ("david", "david", "new@test.lan")
+    assert stored.check_password(PASSWORD)
+    assert (second.username, second.password) == ("david", stored.password)
+
+
 # Application tokens
 
 
