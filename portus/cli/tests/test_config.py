@@ -29,7 +29,7 @@ def test_it_tells_values_and_where_they_come_from(portus, tmp_path):
 
 def test_it_masks_secrets(portus, tmp_path):
     secret = tmp_path / "secret"
-    secret.write_text("from a file\n")
+    secret.write_text("from a file" * 3 + "\n")
 
     done = portus(
         "config",
