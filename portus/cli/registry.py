@@ -12,7 +12,6 @@ from portus.registry.client import RegistryClient, RegistryError
 from portus.registry.models import Registry, TokenKeyHeader
 
 PLACEHOLDER = "<the secret of its notifications>"
-SHORTEST_SECRET = 16  # characters
 
 
 @click.group()
@@ -64,8 +63,6 @@ def set_secret(name: str, from_file: TextIO | None) -> None:
     """
     registry = _find(name)
     secret = from_file.read().strip() if from_file else secrets.token_hex(32)
-    if len(secret) < SHORTEST_SECRET:
-        raise click.ClickException(f"A secret of less than {SHORTEST_SECRET} characters can be guessed.")
     try:
         operations.set_notification_secret(registry, secret, actor=None)
     except ValidationError as error:

@@ -82,7 +82,7 @@ def test_a_blank_host_name_is_refused_and_a_blank_external_one_is_none():
 
 
 def test_whether_it_speaks_https_must_be_said():
-    assert problems_of(create, use_ssl=None) == {"use_ssl": ["invalid"]}
+    assert problems_of(create, use_ssl=None) == {"use_ssl": ["choice"]}
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_whether_it_speaks_https_must_be_said():
         ({"notification_secret": SECRET}, {"notification_secret": ["unique"]}),
         (
             {"name": "", "hostname": "a b", "use_ssl": None},
-            {"name": ["blank"], "hostname": ["invalid"], "use_ssl": ["invalid"]},
+            {"name": ["blank"], "hostname": ["invalid"], "use_ssl": ["choice"]},
         ),
     ],
 )
@@ -121,6 +121,15 @@ def test_a_secret_that_no_header_carries_is_refused(secret):
         found = problems_of(operations.set_notification_secret, registry, refused, actor=None)
         assert found == {"notification_secret": ["invalid"]}
     assert registry.notification_secret_digest is None
+
+
+def test_a_secret_that_can_be_guessed_is_refused():
+    registry = create(notification_secret=SECRET)
+
+    found = problems_of(operations.set_notification_secret, registry, SECRET[:-1], actor=None)
+
+    assert found == {"notification_secret": ["secret_too_short"]}
+    assert len(SECRET) == operations.SHORTEST_SECRET
 
 
 # What is made
@@ -206,10 +215,10 @@ def test_a_secret_is_kept_as_its_hash():
     registry = create(notification_secret=SECRET)
     assert registry.notification_secret_digest == hashlib.sha256(SECRET.encode()).hexdigest()
 
-    operations.set_notification_secret(registry, "another secret".replace(" ", "-"), actor=None)
+    operations.set_notification_secret(registry, "another-secret-of-us", actor=None)
 
     stored = Registry.objects.get(pk=registry.pk)
-    assert stored.notification_secret_digest == hashlib.sha256(b"another-secret").hexdigest()
+    assert stored.notification_secret_digest == hashlib.sha256(b"another-secret-of-us").hexdigest()
     assert registry.notification_secret_digest == stored.notification_secret_digest
 
 
@@ -223,7 +232,7 @@ def test_setting_the_same_secret_leaves_no_trace():
 
 def test_another_registrys_secret_changes_nothing():
     create(notification_secret=SECRET)
-    other = create("other", "other.test", notification_secret="another-secret")
+    other = create("other", "other.test", notification_secret="another-secret-of-us")
     before = other.notification_secret_digest
 
     assert problems_of(operations.set_notification_secret, other, SECRET, actor=None) == {
@@ -268,3 +277,66 @@ def test_how_tokens_name_their_key_is_set_once(header):
     assert Registry.objects.get(pk=registry.pk).token_key_header == header
     recorded = Activity.objects.filter(key="registry.change_token_key_header")
     assert recorded.count() == int(header != TokenKeyHeader.AUTOMATIC)
+
+
+def test_several_changes_happen_together_and_each_is_recorded():
+    registry = create()
+
+    operations.update_registry(
+        registry, name="other", hostname="other.test", use_ssl=False, external_hostname="outside.test",
+        notification_secret=SECRET, actor=None,
+    )  # fmt: skip
+
+    stored = Registry.objects.get(pk=registry.pk)
+    assert (stored.name, stored.hostname, stored.external_hostname, stored.use_ssl) == (
+        "other", "other.test", "outside.test", False,
+    )  # fmt: skip
+    assert stored.notification_secret_digest == operations.secret_digest(SECRET)
+    assert registry.updated_at == stored.updated_at
+    recorded = Activity.objects.exclude(key="registry.create").filter(subject_kind="registry")
+    assert {activity.key: activity.parameters for activity in recorded} == {
+        "registry.change_name": {"old": "registry", "new": "other"},
+        "registry.change_use_ssl": {"old": True, "new": False},
+        "registry.change_hostname": {"old": "registry.test:5000", "new": "other.test"},
+        "registry.change_secret": {},
+    }
+
+
+def test_what_stays_as_it_is_leaves_no_trace():
+    registry = create()
+    before = counts()
+
+    operations.update_registry(registry, name="registry", hostname="registry.test:5000", use_ssl=True, actor=None)
+
+    assert counts() == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "problems"),
+    [
+        ({"name": " "}, {"name": ["blank"]}),
+        ({"name": "other", "hostname": "other.test"}, {"name": ["unique"], "hostname": ["unique"]}),
+        ({"use_ssl": None}, {"use_ssl": ["choice"]}),
+        ({"external_hostname": "a b"}, {"external_hostname": ["invalid"]}),
+        ({"notification_secret": ""}, {"notification_secret": ["invalid"]}),
+    ],
+)
+def test_of_changes_that_are_refused_none_happens(changes, problems):
+    registry = create()
+    create("other", "other.test")
+
+    assert problems_of(
+        operations.update_registry, registry, actor=None, **{"external_hostname": "x.test", **changes}
+    ) == (problems)
+    assert Registry.objects.get(pk=registry.pk).external_hostname is None
+
+
+def test_the_host_name_stays_while_there_are_repositories(make_repository):
+    registry = create()
+    make_repository(namespace=registry.namespaces.get())
+
+    assert problems_of(operations.update_registry, registry, hostname="new.test", actor=None) == {
+        "hostname": ["not_empty"]
+    }
+    operations.update_registry(registry, hostname=registry.hostname, external_hostname="new.test", actor=None)
+    assert Registry.objects.get(pk=registry.pk).external_hostname == "new.test"
