@@ -24,6 +24,7 @@ NEWEST_TAGS = Order("updated_at", descending=True, write=write_time, read=read_t
 NEWEST_MANIFESTS = Order("pushed_at", descending=True, write=write_time, read=read_time)
 TAGS_SHOWN = 20  # of one image; more are counted, not named
 PARTS_SHOWN = 50  # of one index, likewise: a registry takes one with thousands
+ATTACHMENTS_READ = 500  # of all images on a page: whoever pushes can attach as many as she likes
 COSIGN_SUFFIXES = tuple(f".{suffix}" for suffix in kinds.SUFFIXES)
 
 
@@ -204,7 +205,8 @@ def _attachments(repository: Repository, digests: Iterable[str]) -> dict[str, li
     """Return what hangs on each digest: what names it as its subject, and what cosign tagged with it."""
     found: dict[str, list[Attachment]] = defaultdict(list)
     # Sorted here: asked to do it, a database may go through the repository in that order and look at everything.
-    named = sorted(repository.manifests.filter(subject_digest__in=digests), key=lambda manifest: manifest.pk)
+    attached = repository.manifests.filter(subject_digest__in=digests)[:ATTACHMENTS_READ]
+    named = sorted(attached, key=lambda manifest: manifest.pk)
     for manifest in named:
         found[manifest.subject_digest].append(Attachment(kinds.attachment_kind(manifest), manifest))
     names = {digest.replace(":", "-", 1) + suffix: digest for digest in digests for suffix in COSIGN_SUFFIXES}
