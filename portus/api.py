@@ -28,7 +28,8 @@ from portus import VERSION, parameters
 from portus.accounts.api import router as accounts
 from portus.accounts.backends import RETRY_AFTER_SECONDS
 from portus.problems import RULES, reasons
-from portus.registry.api import router as registry
+from portus.registry.api import registries, registry_events
+from portus.registry.api import router as health
 from portus.teams.api import router as teams
 from portus.teams.namespaces_api import router as namespaces
 
@@ -67,10 +68,12 @@ def _fields(schema: Any) -> list[tuple[str, Any]]:
 api = PortusAPI(
     title="Portus", version=VERSION, urls_namespace="api", openapi_url=None, docs_url=None, parser=_ReadBefore()
 )
-api.add_router("/v1", registry)
+api.add_router("/v1", health)
 api.add_router("/v1", accounts)
 api.add_router("/v1", teams)
 api.add_router("/v1", namespaces)
+api.add_router("/v1", registries)
+api.add_router("/v1", registry_events)
 
 
 # Refusals
@@ -97,9 +100,9 @@ def malformed(_request: HttpRequest, error: SchemaError) -> HttpResponse:
     bracketed: dict[str, list[str]] = {}
     plain: dict[str, list[str]] = {}
     for problem in error.errors:
-        # Parameters of the path stand alone; the others are inside one of the view.
-        where = problem["loc"][1 if problem["loc"][0] == "path" else 2 :]
-        first, *rest = [str(part) for part in where] or ["body"]
+        source, *where = map(str, problem["loc"])
+        # What stands alone is a parameter of the path or the query, or the whole body; the rest is inside one of these.
+        first, *rest = where[1:] or (["body"] if source == "body" else where)
         name = first + "".join(f"[{part}]" for part in rest)
         reason = "is missing" if problem["type"] == "missing" else "is invalid"
         bracketed.setdefault(f'["{name}"]', []).append(reason)

@@ -83,9 +83,12 @@ class StoredManifest:
 class RegistryClient:
     """Speaks to one registry as Portus. Every method raises RegistryError and nothing else."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, *, patience: int | None = None) -> None:
+        """With `patience`, no answer is waited for longer than so many seconds, whatever the options say."""
         self.registry = registry
         timeout, read_timeout = settings.PORTUS.registry.timeout.value, settings.PORTUS.registry.read_timeout.value
+        if patience is not None:
+            timeout, read_timeout = min(timeout, patience), min(read_timeout, patience)
         with _pool_lock:
             self._http = _pool(timeout, read_timeout)
         self._service = registry.hostname

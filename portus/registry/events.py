@@ -14,14 +14,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import transaction
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
 
 from portus.accounts.models import User
 from portus.background.queue import nudge
+from portus.registry import intake
 from portus.registry.client import RegistryClient, RegistryError
-from portus.registry.intake import actor_name
 from portus.registry.manifests import ManifestFacts, describe
 from portus.registry.models import EventState, Registry, RegistryEvent
 from portus.repositories import operations as repositories
@@ -36,6 +37,7 @@ CLAIM = timedelta(minutes=5)  # well above the time-outs of all requests that on
 FIRST_PAUSE = 2  # seconds; doubles with every failed attempt
 LONGEST_PAUSE = 600  # seconds
 TRIES_WHEN_STALE = 8
+RETRIABLE = frozenset({EventState.NEW, EventState.FAILED, EventState.QUARANTINED})
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,30 @@ def release_claims_of_the_dead() -> None:
         owner = claim.rsplit(":", 1)[0]
         if owner == mine or not _is_alive(int(owner.rsplit(":", 1)[1])):
             RegistryEvent.objects.filter(pk=pk, claim=claim).update(state=EventState.NEW, due_at=timezone.now())
+
+
+def retry(event: RegistryEvent) -> RegistryEvent:
+    """Have an event handled now; return it as it is then. One that was not understood is read again.
+
+    Raises ValidationError for one that is at work or done, or is still not understood.
+    """
+    if event.state not in RETRIABLE:
+        raise ValidationError(f"This event is {EventState(event.state).label}.", code="not_retriable")
+    changes: dict[str, Any] = {"due_at": timezone.now(), "state": EventState.NEW, "error": ""}
+    if event.state == EventState.QUARANTINED:
+        changes |= intake.read_again(event)
+    unchanged = RegistryEvent.objects.filter(pk=event.pk, state=event.state, claim=event.claim, due_at=event.due_at)
+    try:
+        with transaction.atomic():
+            taken = unchanged.update(**changes)
+    except IntegrityError:  # it came a second time, at this very moment
+        taken = 0
+    if not taken:
+        raise ValidationError("This event has just been taken up.", code="not_retriable")
+    nudge("events")
+    for name, value in changes.items():
+        setattr(event, name, value)
+    return event
 
 
 def _machine() -> str:
@@ -172,7 +198,7 @@ def _read(event: RegistryEvent) -> Notification:
         repository=event.repository,
         digest=target.get("digest", ""),
         tag=target.get("tag", ""),
-        actor=actor_name(data),
+        actor=intake.actor_name(data),
         at=min(_moment(data.get("timestamp")) or event.received_at, timezone.now()),
         trusted=event.trusted,
     )

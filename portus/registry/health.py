@@ -156,6 +156,15 @@ def check_registries() -> Iterator[Check]:
         yield from check_registry(registry)
 
 
+def unreachable(registry: Registry, *, patience: int) -> str:
+    """Return why a registry cannot be reached within so many seconds; "" when it answers as one."""
+    try:
+        found = RegistryClient(registry, patience=patience).ping()
+    except RegistryError as error:
+        return str(error)
+    return _no_registry(registry) if found is None else ""
+
+
 def check_registry(registry: Registry) -> Iterator[Check]:
     """Yield what there is to say about one registry; when it does not answer, that alone."""
     client = RegistryClient(registry)
@@ -165,12 +174,7 @@ def check_registry(registry: Registry) -> Iterator[Check]:
         yield Check("registry", False, str(error), registry.name)
         return
     if challenge is None:
-        yield Check(
-            "registry",
-            False,
-            f"{registry.base_url}/v2/ answers, but is no registry: mend the host name.",
-            registry.name,
-        )
+        yield Check("registry", False, _no_registry(registry), registry.name)
         return
     yield Check("registry", True, f"{registry.hostname} answers.", registry.name)
     yield _check_clock(registry, challenge)
@@ -180,6 +184,10 @@ def check_registry(registry: Registry) -> Iterator[Check]:
         yield token
         if token.ok:
             yield _check_notifications(registry, client)
+
+
+def _no_registry(registry: Registry) -> str:
+    return f"{registry.base_url}/v2/ answers, but is no registry: mend the host name."
 
 
 def _open_key_file() -> str:

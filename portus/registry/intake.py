@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.db import connection
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
@@ -123,6 +125,27 @@ def _parse(body: bytes, *, most: int | None) -> list[tuple[Any, str]] | None:
         return [(event, json.dumps(event, sort_keys=True)) for event in events]
     except (ValueError, RecursionError):
         return None
+
+
+def read_again(event: RegistryEvent) -> dict[str, Any]:
+    """Return the fields in which a quarantined event differs, now that more is known.
+
+    Raises ValidationError when it is still not understood, and when it came a second time and was understood then.
+    """
+    try:
+        content = json.loads(event.data)
+    except (ValueError, RecursionError) as error:
+        raise ValidationError(event.error, code="not_understood") from error
+    with_secret = event.registry_id if event.trusted else None
+    senders = _Senders(with_secret, {} if with_secret else _registries_by_host([(content, event.data)]))
+    for row in _rows(senders, [(content, event.data)]):
+        if row.state == EventState.QUARANTINED:
+            raise ValidationError(row.error, code="not_understood")
+        if RegistryEvent.objects.filter(key=row.key).exists():
+            raise ValidationError("This event came a second time, and was understood then.", code="not_understood")
+        return {name: getattr(row, name) for name in ("key", "registry_id", "action", "repository")}
+    # It says nothing about manifests.
+    return {"state": EventState.DONE, "due_at": None, "finished_at": timezone.now()}
 
 
 def _host(event: Any) -> str:

@@ -41,7 +41,7 @@ def draft_registry(
     registry = Registry(
         name=name.strip(),
         hostname=hostname,
-        use_ssl=use_ssl,
+        use_ssl=use_ssl,  # type: ignore[misc]  # null is told apart by _check
         external_hostname=external_hostname or None,
         notification_secret_digest=_digest_of(notification_secret) if notification_secret else None,
     )
