@@ -53,6 +53,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "portus.web.middleware.trusted_proxies",
     "portus.web.middleware.path_prefix",
+    "portus.web.cors.cors",
     "django.middleware.security.SecurityMiddleware",
     "portus.web.middleware.programs_first",
     # Outside of whatever refuses a request: refusals are pages too.

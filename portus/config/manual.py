@@ -27,6 +27,7 @@ TITLES = {
     "background": "The background process",
     "pagination": "Lists",
     "proxies": "Proxies",
+    "cors": "Pages of other sites",
     "web": "The web server",
 }
 _VARIABLE = {key: variable for variable, key in VARIABLES.items()}

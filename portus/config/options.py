@@ -129,6 +129,21 @@ def _networks(value: Any) -> Any:
         raise ValueError(msg) from error
 
 
+def _origins(value: Any) -> Any:
+    """Read a list of origins as browsers write them: in lower case, without the port that goes without saying."""
+    parts = [str(part).strip() for part in (value.split(",") if isinstance(value, str) else value or ())]
+    return tuple(_origin(part) for part in parts if part)
+
+
+def _origin(text: str) -> str:
+    if not _is_web_address(text) or urlsplit(text).path.strip("/") or "*" in text:
+        msg = f"is not a list of origins such as https://example.org ({text})"
+        raise ValueError(msg)
+    parts = urlsplit(text.lower())
+    default = {"http": ":80", "https": ":443"}[parts.scheme]
+    return f"{parts.scheme}://{parts.netloc.removesuffix(default)}"
+
+
 Flag = Annotated[bool, BeforeValidator(_boolean)]
 Number = Annotated[int, BeforeValidator(_number)]
 Word = BeforeValidator(_word)
@@ -403,6 +418,12 @@ class Proxies(Section):
     )
 
 
+class Cors(Section):
+    origins: Annotated[tuple[str, ...], BeforeValidator(_origins)] = option(
+        "", "Origins whose pages may ask the API from a browser, with an application token; empty: none."
+    )
+
+
 class Web(Section):
     workers: Annotated[Number, Field(ge=1, le=128)] = option(2, "Web processes.")
     threads: Annotated[Number, Field(ge=1, le=64)] = option(4, "Threads of a web process.")
@@ -459,5 +480,6 @@ class Options(Section):
     pagination: Pagination = Pagination()
     public_url: WebAddress = option("", "Where people and registries reach us; empty: https and machine_fqdn.value.")
     proxies: Proxies = Proxies()
+    cors: Cors = Cors()
     web: Web = Web()
     runtime: Runtime = Runtime()

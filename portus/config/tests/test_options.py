@@ -185,7 +185,7 @@ def test_the_file_says_the_same_in_yaml(tmp_path, key, variable, default):
 
 
 def test_nothing_is_missing_and_nothing_is_unknown():
-    listed = {key for key, _, _ in OF_2_4 + OF_2_5 + OURS} | {"proxies.trusted"}
+    listed = {key for key, _, _ in OF_2_4 + OF_2_5 + OURS} | {"proxies.trusted", "cors.origins"}
 
     assert len(OF_2_4) == 91
     assert set(LEAVES) == listed
