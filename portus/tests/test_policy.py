@@ -92,6 +92,17 @@ def test_a_personal_namespace_that_moved_to_a_foreign_team_takes_pushes_by_role_
     assert policy.can_push(moved) is True
 
 
+@pytest.mark.parametrize("kind", list(Kind))
+def test_by_a_push_policy_that_we_do_not_know_nobody_pushes(settings, kind):
+    # Nobody can configure one; a policy that is added to the options and forgotten in the rule would be one.
+    push_images = settings.PORTUS.user_permission.push_images.model_copy(update={"policy": "everybody"})
+    user_permission = settings.PORTUS.user_permission.model_copy(update={"push_images": push_images})
+    settings.PORTUS = settings.PORTUS.model_copy(update={"user_permission": user_permission})
+
+    for who in WHO:
+        assert policy.can_push(stand(who, kind=kind, owns_personal=True)) is False
+
+
 DELETE = [
     (False, False, "------"),
     (False, True, "------"),
@@ -148,8 +159,10 @@ def test_change_visibility(configure, option, kind, who, allowed):
     assert policy.can_change_visibility(stand(who, kind=kind)) is allowed
 
 
-def test_the_catalog_is_for_administrators():
+def test_the_catalog_is_for_administrators(cast):
     assert policy.can_use_catalog(None) is False
+    assert policy.can_use_catalog(cast.alice) is False
+    assert policy.can_use_catalog(cast.ada) is True
 
 
 # Lists and checks

@@ -5,7 +5,6 @@ import os
 import re
 import subprocess
 import sys
-from ipaddress import ip_network
 from types import SimpleNamespace
 
 import pytest
@@ -81,9 +80,8 @@ def test_it_believes_a_trusted_proxy_about_the_scheme(seen, said, scheme):
     [("10.1.2.3", True), ("::ffff:10.1.2.3", True), ("fd00::1", True), ("11.0.0.1", False), ("::1", False),
      ("", False), ("a socket", False)],
 )  # fmt: skip
-def test_it_knows_its_proxies(settings, address, trusted):
-    networks = (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))
-    settings.PORTUS = SimpleNamespace(proxies=SimpleNamespace(trusted=networks))
+def test_it_knows_its_proxies(configure, address, trusted):
+    configure(**{"proxies.trusted": "10.0.0.0/8,fd00::/8"})
 
     assert middleware.is_trusted(address) is trusted
 
