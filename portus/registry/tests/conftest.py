@@ -1,10 +1,13 @@
-"""A server that answers what a test wants: for what no registry would say."""
+"""A registry that is there, and a server that answers what a test wants: for what no registry would say."""
 
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
 import pytest
 
+from portus.registry.operations import secret_digest
+from portus.registry.tests.notifications import SECRET
+from portus.tests.servers.client import RegistryClient
 from portus.tests.servers.ports import LOOPBACK
 
 
@@ -54,3 +57,30 @@ def serve():
     yield start
     for server in started:
         server.stop()
+
+
+@pytest.fixture
+def namespace(cast, make_namespace):
+    return make_namespace("team", team=cast.team)
+
+
+@pytest.fixture
+def secured(registry):
+    registry.notification_secret_digest = secret_digest(SECRET)
+    registry.save()
+    return registry
+
+
+@pytest.fixture
+def live(secured, registry_binary, start_registry):
+    """A running registry whose row is the one of the fixture `registry`."""
+    running = start_registry(registry_binary)
+    secured.hostname = running.address
+    secured.save()
+    return running
+
+
+@pytest.fixture
+def container_client(live):
+    with RegistryClient(live.address) as client:
+        yield client
