@@ -5,9 +5,10 @@ Shapes and words are those of Portus 2.4, whose clients compare them.
 
 import re
 from collections.abc import Callable
-from functools import wraps
+from functools import cache, wraps
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import (
     Http404,
@@ -17,14 +18,17 @@ from django.http import (
     HttpResponseNotAllowed,
     JsonResponse,
 )
-from django.urls import Resolver404, URLPattern, path, re_path, resolve
+from django.shortcuts import render
+from django.urls import Resolver404, URLPattern, path, re_path, resolve, reverse
+from django.utils.safestring import mark_safe
 from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_safe
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationErrorContext
 from ninja.errors import ValidationError as SchemaError
 from ninja.parser import Parser
 
-from portus import VERSION, parameters
+from portus import VERSION, documentation, lists, parameters
 from portus.accounts.api import router as accounts
 from portus.accounts.backends import RETRY_AFTER_SECONDS
 from portus.problems import RULES, reasons
@@ -32,6 +36,7 @@ from portus.registry.api import registries, registry_events
 from portus.registry.api import router as health
 from portus.teams.api import router as teams
 from portus.teams.namespaces_api import router as namespaces
+from portus.version_api import router as version
 
 View = Callable[..., HttpResponseBase]
 
@@ -74,6 +79,7 @@ api.add_router("/v1", teams)
 api.add_router("/v1", namespaces)
 api.add_router("/v1", registries)
 api.add_router("/v1", registry_events)
+api.add_router("", version)
 
 
 # Refusals
@@ -183,6 +189,31 @@ def _options(refusal: HttpResponseNotAllowed) -> HttpResponse:
     return HttpResponse(status=204, headers={"Allow": ", ".join(sorted(allowed))})
 
 
+# What it says of itself
+
+
+@cache
+def _document(server: str) -> documentation.Document:
+    return documentation.document(api, server)
+
+
+@csrf_exempt
+@require_safe
+def openapi(_request: HttpRequest, tag: str = "") -> HttpResponse:
+    """Answer with the OpenAPI document, or with the part of it that Portus 2.4 called a resource."""
+    whole = _document(settings.PORTUS.public_url)
+    found = documentation.part(whole, tag) if tag else whole
+    return JsonResponse(found) if found else _message(400, f"There is no resource '{tag}'.")
+
+
+@csrf_exempt
+@require_safe
+def browse(request: HttpRequest) -> HttpResponse:
+    """Show that document to a person."""
+    options = {"url": f"{reverse('api:openapi')}.json", "layout": "BaseLayout", "deepLinking": True}
+    return render(request, "web/api.html", {"settings": mark_safe(lists.encode(options))})  # noqa: S308 - nobody's text
+
+
 @csrf_exempt
 def lost(request: HttpRequest) -> HttpResponseBase:
     """Answer what no endpoint does: with one slash where there were several, if that helps, else by 404."""
@@ -204,6 +235,12 @@ def _with_suffixes(pattern: URLPattern) -> list[URLPattern]:
     return [path(route, view, name=pattern.name), *(path(route + suffix, view) for suffix in (".json", "/"))]
 
 
+_DOCUMENTATION = [
+    path("openapi", openapi, name="openapi"),
+    path("openapi-spec", openapi),
+    path("openapi-spec/<slug:tag>", openapi),
+    path("docs", browse, name="docs"),
+]
 urlpatterns = [
     *(
         each
@@ -211,5 +248,6 @@ urlpatterns = [
         if isinstance(pattern, URLPattern) and pattern.name != "api-root"
         for each in _with_suffixes(pattern)
     ),
+    *(each for pattern in _DOCUMENTATION for each in _with_suffixes(pattern)),
     re_path("", lost),
 ]

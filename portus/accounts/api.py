@@ -54,11 +54,11 @@ class NewPersonOrBot(NewUser):
 
 
 class UserToCreate(BaseModel):
-    user: NewPersonOrBot
+    user: NewPersonOrBot = Field(description="The person or bot.")
 
 
 class Bootstrap(BaseModel):
-    user: NewUser
+    user: NewUser = Field(description="The first administrator.")
 
 
 class UserChanges(BaseModel):
@@ -69,7 +69,7 @@ class UserChanges(BaseModel):
 
 
 class UserToUpdate(BaseModel):
-    user: UserChanges
+    user: UserChanges = Field(description="What changes; the rest stays.")
 
 
 class ProfileChanges(BaseModel):
@@ -80,7 +80,7 @@ class ProfileChanges(BaseModel):
 
 
 class ProfileToUpdate(BaseModel):
-    user: ProfileChanges
+    user: ProfileChanges = Field(description="What changes; the rest stays.")
 
 
 class TokenToCreate(BaseModel):

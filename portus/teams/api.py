@@ -55,7 +55,7 @@ class TeamChanges(BaseModel):
 
 
 class TeamUpdate(BaseModel):
-    team: TeamChanges
+    team: TeamChanges = Field(description="What changes; the rest stays.")
 
 
 class NewMember(BaseModel):

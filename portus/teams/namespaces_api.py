@@ -44,7 +44,7 @@ class NamespaceChanges(BaseModel):
 
 
 class NamespaceUpdate(BaseModel):
-    namespace: NamespaceChanges
+    namespace: NamespaceChanges = Field(description="What changes; the rest stays.")
 
 
 class NameToCheck(BaseModel):

@@ -31,7 +31,7 @@ def send(client, method, path, body=b"", content_type=JSON, **headers):
     [
         "/api", "/api/", "/api/v1", "/api/v1/", "/api/v2/_ping", "/api/v1/nothing", "/api/v1/_ping.xml", "/api/_ping",
         "/api/v1/_PING", "/api/v1/_ping/x", "/api/v1/users/bootstrap.txt", "/api/v1/ä", "/api/v1/%2e%2e/_ping",
-        "/api/docs", "/api/openapi.json", "/api//nothing", "/api/v1/_ping.json.json", "/api/v1/\n",
+        "/api/doc", "/api/openapi.yaml", "/api//nothing", "/api/v1/_ping.json.json", "/api/v1/\n",
     ],
 )  # fmt: skip
 def test_an_unknown_path(client, method, path):
