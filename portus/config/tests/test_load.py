@@ -69,6 +69,7 @@ NO_FILE = "No such file or directory"
          "ldap.encryption.method (from PORTUS_LDAP_ENCRYPTION_METHOD) "
          "must be '', 'plain', 'simple_tls', 'start_tls' or 'starttls', not 'ssl'."),
         ({"PORTUS_EMAIL_FROM": ""}, "email.from (from PORTUS_EMAIL_FROM) is empty."),
+        ({"PORTUS_EMAIL_FROM": "me"}, "email.from (from PORTUS_EMAIL_FROM) is not an e-mail address: 'me'."),
         ({"PORTUS_EMAIL_REPLY_TO": "me"},
          "email.reply_to (from PORTUS_EMAIL_REPLY_TO) is not an e-mail address: 'me'."),
         ({"PORTUS_MACHINE_FQDN_VALUE": ""}, "machine_fqdn.value (from PORTUS_MACHINE_FQDN_VALUE) is empty."),

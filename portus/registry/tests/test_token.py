@@ -2,13 +2,14 @@
 
 import base64
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 from urllib.parse import urlencode
 
 import jwt
 import pytest
 from django.utils import timezone
 
+from portus.accounts import backends
 from portus.accounts.models import ApplicationToken, SignInFailure
 from portus.accounts.operations import create_token
 from portus.registry import signing
@@ -171,6 +172,26 @@ def test_what_is_no_scope_is_401_with_an_empty_body(client, cast, registry, alic
 
     assert response.status_code == 401
     assert response.content == b""
+
+
+def test_when_too_many_passwords_are_being_checked_it_is_429(client, cast, registry, alice, password, monkeypatch):
+    monkeypatch.setattr(backends, "_room", backends._Room(at_once=1, inside=1, patience_seconds=0))
+
+    with backends._room._inside:
+        refused = ask(client, headers=basic("alice", password))
+        assert ask(client, headers=alice).status_code == 200
+
+    assert (refused.status_code, refused["Retry-After"]) == (429, "2")
+    assert refused.json()["errors"][0]["code"] == "TOOMANYREQUESTS"
+    assert ask(client, headers=basic("alice", password)).status_code == 200
+
+
+@pytest.mark.parametrize(("count", "status"), [(100, 200), (101, 401)])
+def test_a_request_asks_for_a_hundred_scopes_at_most(client, cast, registry, count, status):
+    scopes = [f"repository:team/app{number}:pull" for number in range(count)]
+
+    assert ask(client, *scopes).status_code == status
+    assert ask(client, " ".join(scopes)).status_code == status
 
 
 def test_post_is_404_so_that_clients_fall_back_to_get(client, cast, registry):
@@ -369,6 +390,25 @@ def test_the_claims_and_the_answer(client, cast, registry, alice):
     assert body["issued_at"].endswith("+00:00")
     assert response["Cache-Control"] == "no-store"
     assert len({read(ask(client, headers=alice))["jti"] for _ in range(3)}) == 3
+
+
+def test_a_token_lives_as_long_as_the_option_says(client, cast, registry, configure):
+    configure(**{"registry.jwt_expiration_time.value": 7})
+
+    response = ask(client)
+
+    claims = read(response)
+    assert claims["exp"] - claims["iat"] == response.json()["expires_in"] == 7 * 60
+
+
+def test_when_it_was_issued_is_said_in_our_time_zone(client, cast, registry, settings):
+    settings.TIME_ZONE = "Asia/Kolkata"
+
+    response = ask(client)
+
+    said = datetime.fromisoformat(response.json()["issued_at"])
+    assert said.utcoffset() == timedelta(hours=5, minutes=30)
+    assert said.timestamp() == read(response)["iat"]
 
 
 @pytest.mark.parametrize(("header", "names"), [("x5c", {"x5c", "kid"}), ("libtrust", {"kid"}), ("rfc7638", {"kid"})])
