@@ -264,7 +264,7 @@ def test_nothing_that_is_remembered_is_a_password(cast, password):
 @pytest.mark.django_db(transaction=True)
 def test_requests_that_ask_the_same_at_once_take_one_place(make_user, password, hashes, monkeypatch):
     make_user("alice")
-    monkeypatch.setattr(backends, "_room", backends._Room(at_once=1, inside=1, patience_seconds=1))
+    monkeypatch.setattr(backends, "_room", backends._Room(at_once=1, inside=1, lobby=7, patience_seconds=1))
 
     outcomes = at_once([lambda: authenticate_basic("alice", password)[0]] * 8)
     wrong = at_once([lambda: authenticate_basic("alice", "wrong")[0]] * 8)
@@ -332,12 +332,15 @@ def test_an_empty_password_or_one_too_long_does_not_count(cast):
     assert failures() == 0
 
 
-def test_the_right_password_forgets_the_wrong_ones(cast, password):
+def test_the_right_password_does_not_make_room_for_more_guesses(cast, password):
+    # 2.4 began to count anew; a stranger could guess on after each sign-in of the owner's own machines.
     for number in range(9):
         authenticate_basic("alice", f"wrong {number}")
 
     assert authenticate_basic("alice", password)[0] is Outcome.OK
-    assert failures() == 0
+    assert failures() == 9
+    assert authenticate_basic("alice", "wrong 9")[0] is Outcome.WRONG
+    assert authenticate_basic("alice", password)[0] is Outcome.LOCKED
 
 
 def test_a_lock_ends_ten_minutes_after_the_failures(cast, password):
@@ -422,12 +425,125 @@ def test_few_are_hashed_at_once_and_few_wait(make_user, monkeypatch):
 
     monkeypatch.setattr(backends, "verify_password", slow)
 
-    outcomes = at_once([lambda number=number: authenticate_basic("alice", f"wrong {number}")[0] for number in range(8)])
+    def guess(number):
+        return authenticate_basic("alice", f"wrong {number}", address=f"192.0.2.{number}")[0]
+
+    outcomes = at_once([lambda number=number: guess(number) for number in range(8)])
 
     assert max(most) == 1
     assert outcomes.count(Outcome.WRONG) >= 3
     assert set(outcomes) == {Outcome.WRONG, Outcome.BUSY}
     assert failures() == outcomes.count(Outcome.WRONG)  # who was not heard has not failed
+
+
+@pytest.fixture
+def slow_hashes(monkeypatch):
+    """Let a comparison last until the test says `over`; `begun` counts them."""
+    begun, over = threading.Semaphore(0), threading.Event()
+    real = backends.verify_password
+
+    def slow(*arguments):
+        begun.release()
+        over.wait(10)
+        return real(*arguments)
+
+    monkeypatch.setattr(backends, "verify_password", slow)
+    return begun, over
+
+
+def guess(number, address):
+    return authenticate_basic("alice", f"wrong {number}", address=address)[0]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("addresses", "other"),
+    [
+        (["192.0.2.1"] * 6, "192.0.2.2"),
+        ([f"2001:db8::{number}" for number in range(6)], "2001:db8:0:1::1"),
+        (["192.0.2.1", "::ffff:192.0.2.1"] * 3, "::ffff:192.0.2.2"),
+    ],
+    ids=["one address", "one IPv6 network", "written in two ways"],
+)
+def test_a_client_takes_one_place_and_leaves_the_others(make_user, password, monkeypatch, slow_hashes, addresses, other):
+    """Six connections of one client fill neither the room nor the threads; somebody else signs in meanwhile."""
+    make_user("alice")
+    monkeypatch.setattr(backends, "_room", backends._Room(at_once=2, inside=2, lobby=1, patience_seconds=5))
+    begun, over = slow_hashes
+    refused = threading.Semaphore(0)
+
+    def flood(number):
+        outcome = guess(number, addresses[number])
+        refused.release()
+        return outcome
+
+    def sign_in():
+        assert begun.acquire(timeout=10)
+        for _ in range(4):  # all but the one who is inside and the one who waits
+            assert refused.acquire(timeout=3)
+        threading.Timer(0.1, over.set).start()
+        return authenticate_basic("alice", password, address=other)[0]
+
+    *outcomes, signed_in = at_once([*(lambda number=number: flood(number) for number in range(6)), sign_in])
+
+    assert signed_in is Outcome.OK
+    assert sorted(outcomes, key=str) == [Outcome.BUSY] * 4 + [Outcome.WRONG] * 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_asks_what_is_being_found_waits_only_where_there_is_room(make_user, password, monkeypatch, slow_hashes):
+    make_user("alice")
+    monkeypatch.setattr(backends, "_room", backends._Room(at_once=2, inside=2, lobby=1, patience_seconds=5))
+    begun, over = slow_hashes
+    done = []
+
+    def ask():
+        done.append(authenticate_basic("alice", password, address="192.0.2.1")[0])
+
+    def wait():
+        assert begun.acquire(timeout=10)
+        deadline = time.monotonic() + 3
+        while len(done) < 4 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        early = list(done)
+        over.set()
+        return early
+
+    early = at_once([*[ask] * 6, wait])[-1]
+
+    assert early == [Outcome.BUSY] * 4
+    assert done[4:] == [Outcome.OK] * 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_behind_one_address_may_sign_in_at_the_same_moment(make_user, password, monkeypatch):
+    make_user("alice")
+    make_user("bob")
+    monkeypatch.setattr(backends, "_room", backends._Room(at_once=1, inside=2, lobby=1, patience_seconds=5))
+
+    outcomes = at_once([lambda name=name: authenticate_basic(name, password, address="::1")[0] for name in ("alice", "bob")])
+
+    assert outcomes == [Outcome.OK] * 2
+
+
+def test_a_place_is_free_again_after_an_error(cast, password, monkeypatch):
+    monkeypatch.setattr(backends, "_room", backends._Room(at_once=1, inside=1, patience_seconds=0))
+    with monkeypatch.context() as broken:
+        broken.setattr(backends, "verify_password", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            authenticate_basic("alice", password)
+
+    assert authenticate_basic("alice", password)[0] is Outcome.OK
+
+
+@pytest.mark.parametrize("threads", range(1, 65))
+def test_hashing_leaves_threads_to_everybody_else(configure, threads):
+    configure(**{"web.threads": threads})
+
+    room = backends._make_room()
+
+    held = room._inside._value + room._lobby._value
+    assert held <= max(1, threads - 1)
 
 
 def test_who_waited_too_long_is_told_to_come_again(cast, password, monkeypatch):
