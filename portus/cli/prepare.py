@@ -34,7 +34,11 @@ REFUSED_WORDS = re.compile(r'password authentication failed|role ".*" does not e
 def prepare_database() -> None:
     """Wait for the server, make the database where there is none, and bring its tables up to date."""
     wait_for_database(make=True)
-    if health.pending_migrations():
+    try:
+        pending = health.pending_migrations()
+    except DatabaseError as error:
+        raise _unusable(error) from error
+    if pending:
         click.echo("Preparing the database.", err=True)
         call_command("migrate", interactive=False, verbosity=0)
     queue.prepare()
@@ -59,11 +63,13 @@ def wait_for_database(*, make: bool = False, seconds: float = DATABASE_WAIT_SECO
                 make = False
                 continue
             if missing or _is_refused(error) or time.monotonic() > deadline:
-                raise click.ClickException(f"The database {_place()} cannot be used: {health.reason(error)}") from error
+                raise _unusable(error) from error
             if not told:
                 click.echo(f"Waiting for the database {_place()}: {health.reason(error)}", err=True)
             told = True
             time.sleep(POLL_SECONDS)
+        except DatabaseError as error:  # a file that is no database, say
+            raise _unusable(error) from error
         else:
             return
 
@@ -113,7 +119,8 @@ def register_local(hostname: str, external_hostname: str | None, secret: str) ->
     elif ours is None and namesake is not None:
         set_notification_secret(namesake, secret, actor=None)
     elif ours is not None:
-        _move(ours, hostname, external_hostname)
+        _move(ours, hostname, _kept_or_new(ours.external_hostname, external_hostname))
+    _given_name().write_text(external_hostname or "", encoding="utf-8")
 
 
 def tell_about_secrets() -> None:
@@ -133,7 +140,6 @@ def disconnect() -> None:
 
 def _move(ours: Registry, hostname: str, external_hostname: str | None) -> None:
     """Give our registry the name of its port."""
-    external_hostname = _kept_or_new(ours.external_hostname, external_hostname)
     if (ours.hostname, ours.external_hostname) == (hostname, external_hostname):
         return
     if ours.hostname != hostname:
@@ -147,11 +153,18 @@ def _move(ours: Registry, hostname: str, external_hostname: str | None) -> None:
         ) from error
 
 
-def _kept_or_new(chosen: str | None, ours: str | None) -> str | None:
-    """Return the external name: ours when none was chosen, or only its port changed."""
-    if not chosen or not ours:
-        return chosen or ours
-    return ours if chosen.partition(":")[0] == ours.partition(":")[0] else chosen
+def _kept_or_new(current: str | None, derived: str | None) -> str | None:
+    """Return the external name: what follows from our address, unless somebody changed what we gave."""
+    given = _given_name()
+    if not given.exists() or given.read_text(encoding="utf-8") == (current or ""):
+        return derived
+    return current
+
+
+def _given_name() -> Path:
+    """Return the file that says which external name the local registry had from us."""
+    path: Path = settings.PORTUS.runtime.data / "registry_external_hostname"
+    return path
 
 
 def _register(
@@ -207,6 +220,10 @@ def _is_missing(error: OperationalError) -> bool:
 
 def _is_refused(error: OperationalError) -> bool:
     return error.args[0] in REFUSED or REFUSED_WORDS.search(str(error)) is not None
+
+
+def _unusable(error: DatabaseError) -> click.ClickException:
+    return click.ClickException(f"The database {_place()} cannot be used: {health.reason(error)}")
 
 
 def _place() -> str:

@@ -67,6 +67,8 @@ def check_database() -> Check:
         version = ".".join(str(part) for part in connection.get_database_version())
     except (DatabaseError, ImproperlyConfigured) as error:
         cure = "mend PORTUS_DB_*, or start the server."
+        if database.engine == "sqlite":
+            cure = "restore that file from a backup, or set PORTUS_DATA to the folder where Portus keeps its data."
         return Check("database", False, f"{place} cannot be used ({reason(error)}): {cure}")
     return Check("database", True, f"{connection.display_name} {version} answers ({place}).")
 

@@ -212,6 +212,11 @@ def rotate_leaf(folder: Path) -> None:
     """Replace the signing key and its certificate, under the same root."""
     root_key, root_certificate = folder / "root.key", folder / "root.crt"
     root = _certificates_in(root_certificate)[0]
+    if not root_key.exists():
+        raise SigningError(
+            f"There is no {root_key}, which signs new keys: restore it from a backup; or remove {root_certificate}, "
+            "and `portus migrate` or `portus up` makes both anew, which each registry must then trust."
+        )
     root_private = _private_key(root_key)
     if root_private.public_key() != root.public_key():
         raise SigningError(f"{root_key} and {root_certificate} do not belong together; restore both from one backup.")

@@ -1,11 +1,13 @@
 """`portus up`, as a person runs it: real processes, a real registry, a folder and ports of their own."""
 
+import contextlib
 import json
 import os
 import re
 import shutil
 import signal
 import socket
+import sqlite3
 import stat
 import subprocess
 import time
@@ -244,6 +246,7 @@ def test_whatever_ends_it_leaves_nothing_running(start_portus, how):
 
 def test_a_second_start_is_quick_and_changes_nothing(start_portus):
     running = start_portus()
+    running.process.wait_until(lambda: "Ctrl-C ends everything." in running.log())  # it answers a little earlier
     kept = ("secret_key_base", "registry_secret", "keys/root.crt", "keys/signing.crt", "assets.stamp")
     before = [(running.data / name).read_bytes() for name in kept]
     running.stop()
@@ -256,7 +259,7 @@ def test_a_second_start_is_quick_and_changes_nothing(start_portus):
     # A machine that is busy with other tests gives us less than its time; the promise is for one that is not.
     assert (cpu if os.getloadavg()[0] > os.cpu_count() else took) < SECOND_START_SECONDS
     assert [(running.data / name).read_bytes() for name in kept] == before
-    assert "Preparing the database" not in running.log().split("Ctrl-C ends everything.")[1]
+    assert "Preparing the database" not in running.log().split("Ctrl-C ends everything.", 1)[1]
     assert registries(running) == [f"registry: http://{running.registry_address}"]
 
 
@@ -320,6 +323,24 @@ def test_the_operators_address_and_prefix_count(start_portus):
     assert registries(running) == [
         f"registry: http://{running.registry_address} (outside images.test:{running.registry_port})"
     ]
+
+
+def test_the_outside_name_follows_our_address_until_somebody_changes_it(start_portus):
+    running = start_portus(environ={"PORTUS_PUBLIC_URL": "https://images.test"})
+    assert registries(running) == [
+        f"registry: http://{running.registry_address} (outside images.test:{running.registry_port})"
+    ]
+    running.stop()
+    del running.process.environ["PORTUS_PUBLIC_URL"]
+    running.start()
+    assert registries(running) == [f"registry: http://{running.registry_address}"]
+    running.stop()
+    with contextlib.closing(sqlite3.connect(running.data / "portus.sqlite3")) as database, database:
+        database.execute("UPDATE registry_registry SET external_hostname = 'hub.test'")
+
+    running.start()
+
+    assert registries(running) == [f"registry: http://{running.registry_address} (outside hub.test)"]
 
 
 @pytest.mark.parametrize(
