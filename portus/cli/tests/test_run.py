@@ -38,7 +38,7 @@ def run(checkout, *arguments, **environ):
 def test_it_says_what_is_missing_where_there_is_no_python(checkout, tmp_path):
     programs = tmp_path / "programs"
     programs.mkdir()
-    for name in ("bash", "env", "dirname", "mkdir", "cat", "sha256sum"):
+    for name in ("bash", "env", "dirname", "readlink", "mkdir", "cat", "sha256sum"):
         (programs / name).symlink_to(shutil.which(name))
 
     done = run(checkout, PATH=str(programs))
@@ -67,6 +67,16 @@ def test_it_installs_once_and_again_when_something_changed(checkout):
     assert f"portus ['up', '--help'] {checkout.parent}\n" in first.stdout
     assert second.stdout == f"portus ['up'] {checkout.parent}\n"
     assert INSTALLING in third.stdout
+
+
+def test_it_finds_its_folder_through_a_link(checkout, tmp_path):
+    link = tmp_path / "elsewhere"
+    link.symlink_to(checkout / "bin/run")
+
+    done = subprocess.run([link], check=False, capture_output=True, text=True, cwd=tmp_path, timeout=120)
+
+    assert done.returncode == 0, done.stderr
+    assert (checkout / ".venv/installed").exists()
 
 
 def test_a_checkout_may_move(checkout):
