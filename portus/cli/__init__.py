@@ -4,6 +4,7 @@ import importlib
 import os
 from dataclasses import dataclass
 from types import ModuleType
+from typing import Any
 
 import click
 
@@ -49,6 +50,16 @@ class Commands(click.Group):
             place.adopt(os.environ)
         command: click.Command = load(cmd_name, needs_django=entry.needs_django).command
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except PermissionError as error:
+            # Data that another user has made, root mostly: nothing that a traceback would help with.
+            raise click.ClickException(
+                f"{error.filename or 'A file'} cannot be used ({error.strerror}): run Portus as the user to whom it "
+                "belongs, or set PORTUS_DATA to another folder."
+            ) from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         rows = [(name, COMMANDS[name].summary) for name in self.list_commands(ctx)]

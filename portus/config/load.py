@@ -54,7 +54,7 @@ def load(environ: Mapping[str, str]) -> Loaded:
     found = Collected()
     environment = read_environment(environ, found)
     data = Path(environment.get("PORTUS_DATA") or "data").absolute()
-    path = local_file(environment, data, found)
+    path = _findable(environment, data, found)
     if path:
         from_file = Collected()
         read_file(path, from_file)
@@ -69,6 +69,15 @@ def load(environ: Mapping[str, str]) -> Loaded:
         raise ConfigurationError(sorted(set(found.problems)))
     found.notices += unused.notices(_set_by_somebody(options, found))
     return Loaded(options, found.origins, tuple(found.notices))
+
+
+def _findable(environment: Environment, data: Path, found: Collected) -> Path | None:
+    """Return the operator's file; a folder that we may not look into is a mistake, as there may be one in it."""
+    try:
+        return local_file(environment, data, found)
+    except OSError as error:
+        found.problems.append(f"{error.filename} cannot be read ({reason(error)}).")
+    return None
 
 
 def missing_secret_key(options: Options) -> str:
@@ -204,9 +213,10 @@ def _read_secret_key_base(environment: Environment, data: Path, found: Collected
     made = data / "secret_key_base"
     if environment.get(name):
         found.put(key, environment.get(name), environment.origin(name))
-    elif made.is_file():
+    else:
         try:
-            found.put(key, made.read_text(encoding="utf-8").strip(), str(made))
+            if made.is_file():
+                found.put(key, made.read_text(encoding="utf-8").strip(), str(made))
         except (OSError, UnicodeDecodeError) as error:
             found.problems.append(f"{made} cannot be read ({reason(error)}).")
     if key in found.values and len(found.values[key]) < SHORTEST_SECRET_KEY:

@@ -2,14 +2,17 @@
 
 import os
 import re
+import shutil
 import sqlite3
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 
 import pytest
 
+from portus.tests.servers.ports import free_port
 from portus.tests.servers.portus import PORTUS
 
 QUICKLY = 30  # seconds; far less than the 90 of patience
@@ -184,6 +187,67 @@ def test_without_the_key_of_the_root_it_goes_on_and_says_so(portus, tmp_path):
 
     assert done.returncode == 0
     assert done.stderr.startswith("The signing certificate ends soon and cannot be replaced: ")
+
+
+def test_it_says_what_to_restore_when_the_key_of_the_root_is_needed(portus, tmp_path):
+    keys = tmp_path / "data/keys"
+    portus("migrate")
+    (keys / "root.key").unlink()
+    (keys / "signing.key").unlink()
+
+    refused = portus("migrate")
+    (keys / "root.crt").unlink()
+    mended = portus("migrate")
+
+    assert refused.returncode == 1
+    assert f"There is no {keys}/root.key, which signs new keys: restore it from a backup; or remove " in refused.stderr
+    assert mended.returncode == 0
+    assert "ok     keys" in portus("doctor").stdout
+
+
+def test_it_says_that_a_file_is_no_database(portus, tmp_path):
+    portus("migrate")
+    file = tmp_path / "data/portus.sqlite3"
+    for path in file.parent.glob("portus.sqlite3-*"):
+        path.unlink()
+    file.write_bytes(b"junk" * 5000)
+
+    done = portus("migrate")
+
+    assert done.returncode == 1
+    assert done.stderr == f"Error: The database {file} cannot be used: file is not a database\n"
+
+
+def test_without_its_folder_the_doctor_asks_for_it(portus):
+    said = portus("doctor").stdout
+
+    assert "or set PORTUS_DATA to the folder where Portus keeps its data.\n" in said
+    assert "PORTUS_DB" not in said
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+@pytest.mark.parametrize("command", ["up", "migrate", "config", "doctor"])
+@pytest.mark.parametrize("closed", ["data", "data/keys"])
+def test_data_of_another_user_is_a_sentence(portus, tmp_path, command, closed):
+    portus("migrate")
+    for folder in (*reversed(tmp_path.parents), tmp_path):
+        if folder.is_relative_to(tempfile.gettempdir()) and str(folder) != tempfile.gettempdir():
+            folder.chmod(0o755)
+    shutil.chown(tmp_path / "data", 65534)
+    for path in (tmp_path / "data").rglob("*"):
+        shutil.chown(path, 65534)
+    shutil.chown(tmp_path / closed, 0)
+    (tmp_path / closed).chmod(0o700)
+
+    done = subprocess.run(
+        ["setpriv", "--reuid=65534", "--clear-groups", PORTUS, command],
+        check=False, capture_output=True, text=True, cwd=tmp_path, timeout=60,
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PORTUS_DATA": str(tmp_path / "data"),
+             "PORTUS_PORT": str(free_port()), "REGISTRY_PORT": str(free_port())},
+    )  # fmt: skip
+
+    assert "Traceback" not in done.stderr
+    assert (command, closed) == ("config", "data/keys") or "Permission denied" in done.stdout + done.stderr
 
 
 def make_leaf_end_soon(keys):
