@@ -1,7 +1,9 @@
 import http.client
+import shlex
 import ssl
 import sys
 import time
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import click
@@ -56,13 +58,23 @@ def _get(bind: str, port: int, path: str, *, tls: bool = False) -> int | None:
 def _next_steps(options: Options, *, registry: bool) -> str:
     host = place.host_in_url(urlsplit(options.public_url).hostname or "")
     address = f"{host}:{options.runtime.registry_port}"
-    image = f"{address}/<your user name>/<image>"
+    program = shlex.quote(str(Path(sys.executable).with_name("portus")))
+    image = f"{address}/NAME/hello-world"
+    first = f"Sign up at {options.public_url}/users/sign_up"
+    if not options.signup.enabled:
+        first = (
+            f"Sign in at {options.public_url}/users/sign_in (sign-up is disabled: while there are no users,\n"
+            f"     POST {options.public_url}/api/v1/users/bootstrap makes the first one)"
+        )
     later = "" if registry else " (once the registry is there)"
     return (
         f"\nPortus is ready: {options.public_url}\n\n"
         "Next:\n"
-        f"  1. Sign up at {options.public_url}/users/sign_up\n"
+        f"  1. {first}\n"
         f"  2. docker login {address}{later}\n"
-        f"  3. docker tag <image> {image} && docker push {image}\n\n"
-        "Ctrl-C ends everything."
+        "  3. With your user name as NAME:\n"
+        "     docker pull hello-world\n"
+        f"     docker tag hello-world {image}\n"
+        f"     docker push {image}\n\n"
+        f"{program} doctor checks this installation. Ctrl-C ends everything."
     )
