@@ -4,7 +4,7 @@ Shapes and words are those of Portus 2.4, whose clients compare them.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache, wraps
 from typing import Any
 
@@ -39,6 +39,8 @@ from portus.teams.namespaces_api import router as namespaces
 from portus.version_api import router as version
 
 View = Callable[..., HttpResponseBase]
+
+MOST_DIGITS = 18  # of the number of a row, which takes 64 bits
 
 
 class _ReadBefore(Parser):
@@ -151,7 +153,7 @@ def opened(view: View) -> View:
 
     @wraps(view)
     def door(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        problem = _unreadable(request)
+        problem = not_found(request) if _beyond_numbers(kwargs.values()) else _unreadable(request)
         if problem:
             return problem
         method = request.method
@@ -165,6 +167,12 @@ def opened(view: View) -> View:
         return response
 
     return door
+
+
+def _beyond_numbers(found: Iterable[Any]) -> bool:
+    """Return whether a path has a number that no row can have, and some databases fail at."""
+    texts = map(str, found)
+    return any(len(text) > MOST_DIGITS and text.isdecimal() for text in texts)
 
 
 def _unreadable(request: HttpRequest) -> HttpResponse | None:

@@ -64,6 +64,10 @@ class Session(_Door, APIKeyCookie):
 
     param_name = settings.SESSION_COOKIE_NAME
 
+    def _get_key(self, request: HttpRequest) -> str | None:
+        # Who has no session has nothing that a forged form could use, and is asked for a credential instead.
+        return super()._get_key(request) if isinstance(request.user, User) else None
+
     def authenticate(self, request: HttpRequest, key: str | None) -> User | None:  # noqa: ARG002 - Django reads it
         user = request.user
         return self.let_in(request, user, by_session=True) if isinstance(user, User) else None

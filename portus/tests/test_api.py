@@ -92,6 +92,21 @@ def test_no_session_and_no_csrf_token_is_wanted_or_given(client):
     assert not response.cookies
 
 
+def test_who_has_no_session_is_asked_for_a_credential_and_not_for_a_csrf_token(client):
+    strict = client.__class__(enforce_csrf_checks=True)
+
+    assert send(strict, "POST", "/api/v1/teams", b"{}").status_code == 401
+
+
+@pytest.mark.parametrize("number", [10**18, 2**63, 10**40])
+@pytest.mark.parametrize("path", ["teams/1/members/{}", "teams/{}/members/1", "namespaces/{}", "registries/{}", "users/{}"])
+@pytest.mark.parametrize("method", ["get", "put", "delete"])
+def test_a_number_that_no_row_has(as_user, method, path, number):
+    response = getattr(as_user("ada"), method)(f"/{path.format(number)}", {})
+
+    assert (response.status_code, response.json()) == (404, NOT_FOUND)
+
+
 def test_ping_asks_no_database(client, django_assert_num_queries):
     with django_assert_num_queries(0):
         assert send(client, "GET", PING).status_code == 200
