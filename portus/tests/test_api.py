@@ -99,7 +99,9 @@ def test_who_has_no_session_is_asked_for_a_credential_and_not_for_a_csrf_token(c
 
 
 @pytest.mark.parametrize("number", [10**18, 2**63, 10**40])
-@pytest.mark.parametrize("path", ["teams/1/members/{}", "teams/{}/members/1", "namespaces/{}", "registries/{}", "users/{}"])
+@pytest.mark.parametrize(
+    "path", ["teams/1/members/{}", "teams/{}/members/1", "namespaces/{}", "registries/{}", "users/{}"]
+)
 @pytest.mark.parametrize("method", ["get", "put", "delete"])
 def test_a_number_that_no_row_has(as_user, method, path, number):
     response = getattr(as_user("ada"), method)(f"/{path.format(number)}", {})
