@@ -8,7 +8,7 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.utils.http import url_has_allowed_host_and_scheme
 
-from portus.accounts.backends import check_password
+from portus.accounts.backends import check_password, client_address
 from portus.accounts.forms import refusal
 from portus.accounts.models import User
 
@@ -17,9 +17,10 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     def is_open_for_signup(self, _request: HttpRequest) -> bool:
         return settings.PORTUS.signup.enabled
 
-    def authenticate(self, _request: HttpRequest, **credentials: Any) -> User:
+    def authenticate(self, request: HttpRequest, **credentials: Any) -> User:
         """Return who this is; raise ValidationError with the reason why not."""
-        outcome, user = check_password(credentials["username"], credentials["password"])
+        name, password = credentials["username"], credentials["password"]
+        outcome, user = check_password(name, password, address=client_address(request))
         if user is None:
             raise refusal(outcome)
         return user

@@ -17,7 +17,7 @@ from pydantic import BaseModel, BeforeValidator, Field
 from portus import lists, policy
 from portus.accounts import administration, operations
 from portus.accounts.authentication import ADMINS, SIGNED_IN, asker
-from portus.accounts.backends import Outcome
+from portus.accounts.backends import Outcome, client_address
 from portus.accounts.entities import UserEntity, user_entity, users_with_details
 from portus.accounts.forms import check_current_password
 from portus.accounts.models import ApplicationToken, User
@@ -241,7 +241,7 @@ def update_profile(request: HttpRequest, data: ProfileToUpdate) -> dict[str, Any
     policy.require(policy.can_edit_profile(user))
     current = changes.pop("current_password", "")
     if "password" in changes:
-        confirm(user, current)
+        confirm(user, current, client_address(request))
     operations.update_user(user, **changes, actor=user)
     keep_session(request, user)
     return shown(user)
@@ -285,10 +285,10 @@ def given(changes: BaseModel) -> dict[str, str]:
     return {field: value or "" for field, value in changes.model_dump(exclude_unset=True).items()}
 
 
-def confirm(user: User, current: str) -> None:
+def confirm(user: User, current: str, address: str) -> None:
     """Raise ValidationError unless this is the password of `user`; 429 when there is no time to find out."""
     try:
-        check_current_password(user, current)
+        check_current_password(user, current, address=address)
     except ValidationError as error:
         if error.code == Outcome.BUSY.name:
             raise HttpError(429, " ".join(error.messages)) from error

@@ -1,15 +1,14 @@
 """Checking who somebody is: application tokens first, then the password. Web, API and token service come here.
 
 Three things keep a flood of wrong passwords from hurting others: a verdict is remembered for a minute, so the same
-credentials are hashed once; hashing happens in a bounded room, and whoever finds it full is told to come again; and a
-name with ten different wrong passwords in ten minutes has no more passwords checked. Application tokens and open
-sessions never pass through any of them.
+credentials are hashed once; hashing happens in a bounded room where each client has one place, and whoever finds none
+is told to come again; and a name with ten different wrong passwords in ten minutes has no more passwords checked.
+Application tokens and open sessions never pass through any of them.
 """
 
 import base64
 import hmac
 import logging
-import os
 import secrets
 import threading
 from collections.abc import Callable, Iterator
@@ -27,6 +26,7 @@ from django.db import DEFAULT_DB_ALIAS, DatabaseError, connection, connections
 from django.http import HttpRequest
 from django.utils import timezone
 
+from portus.accounts.hashing import make_room
 from portus.accounts.models import (
     LOCK_WINDOW,
     LONGEST_PASSWORD,
@@ -108,8 +108,8 @@ def parse_basic(header: str) -> tuple[str, str] | None:
     return (name, password) if colon and "\0" not in name else None
 
 
-def authenticate_basic(username: str, password: str) -> tuple[Outcome, Account | None]:
-    """Check a user name with an application token or a password.
+def authenticate_basic(username: str, password: str, *, address: str = "") -> tuple[Outcome, Account | None]:
+    """Check a user name with an application token or a password, for the client at `address`.
 
     The account is there exactly when the outcome is OK. One statement for a token, one more for a password at most.
     """
@@ -117,7 +117,7 @@ def authenticate_basic(username: str, password: str) -> tuple[Outcome, Account |
         return Outcome.WRONG, None  # nobody has such a name, and no database could be asked for it
     found = _look_up(username, password)
     if found.token_id is None:
-        return _check_password(found, username, password)
+        return _check_password(found, username, password, address)
     if not found.enabled:
         return Outcome.DISABLED, None
     if found.token_untouched:
@@ -125,14 +125,14 @@ def authenticate_basic(username: str, password: str) -> tuple[Outcome, Account |
     return Outcome.OK, found.account
 
 
-def check_password(username: str, password: str) -> tuple[Outcome, User | None]:
-    """Check a password for the sign-in page, which takes no application tokens.
+def check_password(username: str, password: str, *, address: str = "") -> tuple[Outcome, User | None]:
+    """Check a password for the sign-in page, which takes no application tokens, for the client at `address`.
 
     The user is there exactly when the outcome is OK.
     """
     if not is_storable(username) or not is_storable(password):
         return Outcome.WRONG, None
-    outcome, account = _check_password(_look_up(username, ""), username, password)
+    outcome, account = _check_password(_look_up(username, ""), username, password, address)
     return outcome, User.objects.get(pk=account.pk) if account else None
 
 
@@ -145,18 +145,23 @@ class PasswordBackend(BaseBackend):
 
     def authenticate(
         self,
-        request: HttpRequest | None,  # noqa: ARG002 - Django passes it
+        request: HttpRequest | None,
         username: str | None = None,
         password: str | None = None,
         **_: object,
     ) -> User | None:
         if username is None or password is None:
             return None
-        return check_password(username, password)[1]
+        return check_password(username, password, address=client_address(request) if request else "")[1]
 
     def get_user(self, user_id: int) -> User | None:
         """Return the user of a session; none when the account was disabled since, which ends the session."""
         return User.objects.filter(pk=user_id, is_active=True).first()
+
+
+def client_address(request: HttpRequest) -> str:
+    """Return whose share of the hashing a request takes; `trusted_proxies` has seen to it that this is no proxy."""
+    return str(request.META.get("REMOTE_ADDR", ""))
 
 
 def _look_up(username: str, password: str) -> _Credentials:
@@ -205,7 +210,7 @@ def _short_wait() -> Iterator[None]:
             cursor.execute(f"PRAGMA busy_timeout = {int(usual)}")
 
 
-def _check_password(found: _Credentials, username: str, password: str) -> tuple[Outcome, Account | None]:
+def _check_password(found: _Credentials, username: str, password: str, address: str) -> tuple[Outcome, Account | None]:
     if found.failures >= FAILURES_UNTIL_LOCK:
         return Outcome.LOCKED, None
     key = name_key(username)
@@ -215,12 +220,12 @@ def _check_password(found: _Credentials, username: str, password: str) -> tuple[
     stored = "" if found.bot else (found.password_hash or "")
 
     def find() -> bool | None:
-        verdict = _room.hash(lambda: _verify(found, stored, password))
+        verdict = _room.hash(address, lambda: _verify(found, stored, password))
         if verdict is False:
             _count_failure(key, password)
         return verdict
 
-    verdict = _verdicts.get_or_find(_verdicts.fingerprint(key, stored, password), find)
+    verdict = _verdicts.get_or_find(_verdicts.fingerprint(key, stored, password), find, _room.wait)
     if verdict is None:
         return Outcome.BUSY, None
     if not verdict:
@@ -265,11 +270,13 @@ class _Verdicts:
         """Return what a verdict is filed under; a changed password gives another one at once."""
         return hmac.digest(self._key, f"{key}\0{stored}\0{password}".encode(), "sha256")
 
-    def get_or_find(self, fingerprint: bytes, find: Callable[[], bool | None]) -> bool | None:
+    def get_or_find(
+        self, fingerprint: bytes, find: Callable[[], bool | None], wait: Callable[[Callable[[float], bool]], bool]
+    ) -> bool | None:
         """Return a verdict that is known, else what `find` returns, which is None when there was no time for it.
 
-        Who asks the same while it is being found waits for it: a client that starts with several requests at once
-        takes up one place in the room.
+        Who asks the same while it is being found waits for it, if `wait` has room: a client that starts with several
+        requests at once takes up one place.
         """
         with self._lock:
             known = self._known.get(fingerprint)
@@ -279,7 +286,7 @@ class _Verdicts:
             if others is None:
                 mine = self._being_found[fingerprint] = threading.Event()
         if others:
-            others.wait(RETRY_AFTER_SECONDS)
+            wait(others.wait)
             with self._lock:
                 return self._known.get(fingerprint)
         try:
@@ -300,36 +307,5 @@ class _Verdicts:
             self._known.clear()
 
 
-class _Room:
-    """Where passwords are hashed: few at once, few waiting, so that threads stay free for everybody else."""
-
-    def __init__(self, *, at_once: int, inside: int, patience_seconds: float) -> None:
-        self._hashing = threading.BoundedSemaphore(at_once)
-        self._inside = threading.BoundedSemaphore(inside)
-        self._patience = patience_seconds
-
-    def hash(self, work: Callable[[], bool]) -> bool | None:
-        """Return what `work` returns, or None when there was no place in time."""
-        if not self._inside.acquire(blocking=False):
-            return None
-        try:
-            if not self._hashing.acquire(timeout=self._patience):
-                return None
-            try:
-                return work()
-            finally:
-                self._hashing.release()
-        finally:
-            self._inside.release()
-
-
-def _make_room() -> _Room:
-    """Leave a core and half of this worker's threads to everybody who needs no hashing."""
-    cores = os.cpu_count() or 1
-    at_once = max(1, (cores - 1) // max(1, settings.PORTUS.web.workers))
-    inside = max(at_once, settings.PORTUS.web.threads // 2)
-    return _Room(at_once=at_once, inside=inside, patience_seconds=RETRY_AFTER_SECONDS)
-
-
 _verdicts = _Verdicts()
-_room = _make_room()
+_room = make_room(patience_seconds=RETRY_AFTER_SECONDS)

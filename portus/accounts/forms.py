@@ -128,14 +128,15 @@ class ChangePasswordForm(forms.Form):
     )
     confirmation = PasswordField("New password again", autocomplete="new-password")
 
-    def __init__(self, user: User, data: Any = None) -> None:
+    def __init__(self, user: User, data: Any = None, *, address: str = "") -> None:
         super().__init__(data, label_suffix="", prefix="password")
         self.user = user
+        self.address = address  # of the client
 
     def clean_current(self) -> str:
         """Checked as at the sign-in, so that wrong ones count as they do there."""
         current: str = self.cleaned_data["current"]
-        check_current_password(self.user, current)
+        check_current_password(self.user, current, address=self.address)
         return current
 
     def clean(self) -> dict[str, Any]:
@@ -159,9 +160,9 @@ class TokenForm(forms.Form):
         super().__init__(data, label_suffix="", prefix="token")
 
 
-def check_current_password(user: User, current: str) -> None:
+def check_current_password(user: User, current: str, *, address: str) -> None:
     """Raise ValidationError unless this is the password of somebody who is signed in."""
-    outcome, found = check_password(user.username, current)
+    outcome, found = check_password(user.username, current, address=address)
     if found is None:
         message = "This is not your current password." if outcome is Outcome.WRONG else REASONS[outcome]
         raise ValidationError(message, code=outcome.name)

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_safe
 
 from portus import policy
 from portus.accounts import operations
-from portus.accounts.backends import RETRY_AFTER_SECONDS
+from portus.accounts.backends import RETRY_AFTER_SECONDS, client_address
 from portus.accounts.forms import ChangePasswordForm, DetailsForm, TokenForm, add_errors, is_busy
 from portus.accounts.models import TOKENS_PER_USER, ApplicationToken, User
 from portus.teams.namespaces import namespace_name_for
@@ -142,7 +142,7 @@ def change_details(request: HttpRequest) -> HttpResponse:
 @never_cache
 @sign_in_required
 def change_password(request: HttpRequest) -> HttpResponse:
-    form = ChangePasswordForm(signed_in(request), request.POST)
+    form = ChangePasswordForm(signed_in(request), request.POST, address=client_address(request))
     if not saved(form):
         return render_profile(request, password=form)
     update_session_auth_hash(request, form.user)

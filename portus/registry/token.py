@@ -20,7 +20,14 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
 from portus import policy
-from portus.accounts.backends import RETRY_AFTER_SECONDS, Account, Outcome, authenticate_basic, parse_basic
+from portus.accounts.backends import (
+    RETRY_AFTER_SECONDS,
+    Account,
+    Outcome,
+    authenticate_basic,
+    client_address,
+    parse_basic,
+)
 from portus.accounts.models import name_key
 from portus.policy import Standing
 from portus.registry import signing
@@ -131,7 +138,7 @@ def authenticate(request: HttpRequest) -> Account | None:
     account = request.GET.get("account")
     if account and account != credentials[0] and name_key(account) != name_key(credentials[0]):
         raise Refused(_error(400, "DENIED", "The account parameter names somebody else than the credentials."))
-    outcome, user = authenticate_basic(*credentials)
+    outcome, user = authenticate_basic(*credentials, address=client_address(request))
     if outcome is Outcome.BUSY:
         response = _error(429, "TOOMANYREQUESTS", "Too many passwords are being checked; try again in a moment.")
         response["Retry-After"] = str(RETRY_AFTER_SECONDS)

@@ -5,6 +5,7 @@ from django.test import Client
 
 from portus.accounts import backends
 from portus.accounts.backends import FAILURES_UNTIL_LOCK, Outcome, authenticate_basic
+from portus.accounts.hashing import Room
 from portus.accounts.models import SignInFailure, User
 from portus.accounts.operations import create_token
 from portus.activities.models import Activity
@@ -108,7 +109,7 @@ def test_wrong_ones_count_as_at_the_sign_in(dave, password):
 
 
 def test_when_too_many_are_being_checked_it_is_429(dave, password, monkeypatch):
-    monkeypatch.setattr(backends, "_room", backends._Room(at_once=1, inside=1, patience_seconds=0))
+    monkeypatch.setattr(backends, "_room", Room(at_once=1, inside=1, patience_seconds=0))
 
     with backends._room._inside:
         response = dave.put("/profile", {"user": {"password": "another one", "current_password": password}})

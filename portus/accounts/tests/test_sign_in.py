@@ -8,6 +8,7 @@ from django.test import Client
 from django.utils.html import escape
 
 from portus.accounts import backends
+from portus.accounts.hashing import Room
 from portus.accounts.models import SignInFailure
 from portus.accounts.operations import create_token
 
@@ -98,7 +99,7 @@ def test_a_session_ends_when_its_user_is_disabled(cast, client):
 
 
 def test_a_busy_server_asks_to_come_again(cast, sign_in, monkeypatch, password):
-    full = backends._Room(at_once=1, inside=1, patience_seconds=0.01)
+    full = Room(at_once=1, inside=1, patience_seconds=0.01)
     full._inside.acquire()
     monkeypatch.setattr(backends, "_room", full)
 

@@ -10,6 +10,7 @@ import pytest
 from django.utils import timezone
 
 from portus.accounts import backends
+from portus.accounts.hashing import Room
 from portus.accounts.models import ApplicationToken, SignInFailure
 from portus.accounts.operations import create_token
 from portus.registry import signing
@@ -175,7 +176,7 @@ def test_what_is_no_scope_is_401_with_an_empty_body(client, cast, registry, alic
 
 
 def test_when_too_many_passwords_are_being_checked_it_is_429(client, cast, registry, alice, password, monkeypatch):
-    monkeypatch.setattr(backends, "_room", backends._Room(at_once=1, inside=1, patience_seconds=0))
+    monkeypatch.setattr(backends, "_room", Room(at_once=1, inside=1, patience_seconds=0))
 
     with backends._room._inside:
         refused = ask(client, headers=basic("alice", password))
