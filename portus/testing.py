@@ -30,6 +30,7 @@ from pydantic import BaseModel
 from portus.accounts import backends
 from portus.accounts.models import User, name_key
 from portus.accounts.operations import create_token
+from portus.accounts.sign_ups import sign_ups
 from portus.registry import status
 from portus.registry.models import Registry
 from portus.registry.operations import create_registry
@@ -79,6 +80,7 @@ def prepared_data() -> None:
 def forgotten_verdicts() -> None:
     """Memories of the process would carry over from one test to the next."""
     backends._verdicts.clear()  # noqa: SLF001
+    sign_ups.clear()
     status.memory.forget()
     cache.clear()
 

@@ -21,7 +21,7 @@ from portus.accounts.backends import Outcome, client_address
 from portus.accounts.entities import UserEntity, user_entity, users_with_details
 from portus.accounts.forms import check_current_password
 from portus.accounts.models import ApplicationToken, User
-from portus.accounts.operations import NotEmpty
+from portus.accounts.operations import NotEmpty, TryLater
 from portus.lists import ListParameters, as_time
 from portus.parameters import Text
 
@@ -116,9 +116,11 @@ def bootstrap(request: HttpRequest, data: Bootstrap) -> Status[NewToken]:
     if not settings.PORTUS.first_user_admin.enabled:
         raise HttpError(405, "this instance has disabled this endpoint")
     try:
-        user, value = operations.bootstrap(**data.user.model_dump())
+        user, value = operations.bootstrap(**data.user.model_dump(), address=client_address(request))
     except NotEmpty as error:
         raise HttpError(400, "you can only use this when there are no users on the system") from error
+    except TryLater as later:
+        raise HttpError(429, str(later)) from later
     token = user.application_tokens.get()
     return Status(201, NewToken(id=token.pk, application=token.application, plain_token=value))
 

@@ -26,7 +26,7 @@ from django.db import DEFAULT_DB_ALIAS, DatabaseError, connection, connections
 from django.http import HttpRequest
 from django.utils import timezone
 
-from portus.accounts.hashing import make_room
+from portus.accounts import hashing
 from portus.accounts.models import (
     LOCK_WINDOW,
     LONGEST_PASSWORD,
@@ -44,7 +44,7 @@ FAILURES_UNTIL_LOCK = 10
 VERDICT_SECONDS = 60
 TOUCH_SECONDS = 60  # how exact "last used" of an application token is
 LONGEST_NAME = 255  # characters, as the columns have them
-RETRY_AFTER_SECONDS = 2
+RETRY_AFTER_SECONDS = hashing.RETRY_AFTER_SECONDS
 BUSY_TIMEOUT_MS = 50  # how long "last used" waits for a busy SQLite before it is left for the next time
 
 
@@ -220,12 +220,12 @@ def _check_password(found: _Credentials, username: str, password: str, address: 
     stored = "" if found.bot else (found.password_hash or "")
 
     def find() -> bool | None:
-        verdict = _room.hash(address, lambda: _verify(found, stored, password))
+        verdict = hashing.room.hash(address, lambda: _verify(found, stored, password))
         if verdict is False:
             _count_failure(key, password)
         return verdict
 
-    verdict = _verdicts.get_or_find(_verdicts.fingerprint(key, stored, password), find, _room.wait)
+    verdict = _verdicts.get_or_find(_verdicts.fingerprint(key, stored, password), find, hashing.room.wait)
     if verdict is None:
         return Outcome.BUSY, None
     if not verdict:
@@ -308,4 +308,3 @@ class _Verdicts:
 
 
 _verdicts = _Verdicts()
-_room = make_room(patience_seconds=RETRY_AFTER_SECONDS)

@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 
 from portus.accounts import operations
-from portus.accounts.backends import Outcome, check_password
+from portus.accounts.backends import Outcome, check_password, client_address
 from portus.accounts.models import LONGEST_PASSWORD, User, check_email, check_username
 
 REASONS = {
@@ -92,10 +92,10 @@ class SignUpForm(forms.Form):
         check_same(self, "password", "password_confirmation")
         return self.cleaned_data
 
-    def try_save(self, _request: HttpRequest) -> tuple[User, None]:
-        """Create the account. Raises ValidationError, which the view puts beside the fields."""
+    def try_save(self, request: HttpRequest) -> tuple[User, None]:
+        """Create the account. Raises ValidationError, which the view puts beside the fields, and TryLater."""
         chosen = {name: self.cleaned_data[name] for name in ("username", "email", "password")}
-        return operations.sign_up(**chosen), None
+        return operations.sign_up(**chosen, address=client_address(request)), None
 
 
 class DetailsForm(forms.Form):

@@ -9,6 +9,8 @@ from typing import TypeVar
 
 from django.conf import settings
 
+RETRY_AFTER_SECONDS = 2
+
 _Result = TypeVar("_Result")
 
 
@@ -72,14 +74,14 @@ def _acquired(semaphore: threading.Semaphore, seconds: float) -> Iterator[bool]:
             semaphore.release()
 
 
-def make_room(*, patience_seconds: float) -> Room:
+def make_room() -> Room:
     """Leave a core, and one thread of this worker at least, to everybody who needs no hashing."""
     cores = os.cpu_count() or 1
     threads = settings.PORTUS.web.threads
     inside = max(1, threads // 2)
     at_once = min(inside, max(1, (cores - 1) // max(1, settings.PORTUS.web.workers)))
     lobby = max(0, threads - inside - 1)
-    return Room(at_once=at_once, inside=inside, lobby=lobby, patience_seconds=patience_seconds)
+    return Room(at_once=at_once, inside=inside, lobby=lobby, patience_seconds=RETRY_AFTER_SECONDS)
 
 
 def client_at(address: str) -> str:
@@ -91,3 +93,6 @@ def client_at(address: str) -> str:
     if not isinstance(parsed, IPv6Address):
         return str(parsed)
     return str(parsed.ipv4_mapped or f"{int(parsed) >> 64:x}::/64")
+
+
+room = make_room()

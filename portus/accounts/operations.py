@@ -6,11 +6,13 @@ import string
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth.hashers import make_password
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from portus.accounts import hashing
 from portus.accounts.models import (
     LOCK_WINDOW,
     LONGEST_PASSWORD,
@@ -23,6 +25,7 @@ from portus.accounts.models import (
     name_key,
     token_digest,
 )
+from portus.accounts.sign_ups import WINDOW_SECONDS, sign_ups
 from portus.activities.operations import record
 from portus.fields import insert_once, is_storable, upsert
 from portus.registry.models import Registry
@@ -38,32 +41,50 @@ class NotEmpty(Exception):
     """There are users already, so the first one cannot be made."""
 
 
+class TryLater(Exception):
+    """Too much is asked for at this moment; in so many seconds it may be otherwise."""
+
+    def __init__(self, message: str, seconds: int) -> None:
+        super().__init__(message)
+        self.seconds = seconds
+
+
 # Users
 
 
-def sign_up(*, username: str, email: str, password: str, display_name: str = "") -> User:
+def sign_up(*, username: str, email: str, password: str, display_name: str = "", address: str | None = None) -> User:
     """Create an account for somebody who asks for one; the first becomes administrator where `first_user_admin` is on.
 
-    Raises ValidationError with the reasons of each field.
+    `address` is that of a client whom nobody knows yet, and who may therefore not ask for too much.
+    Raises ValidationError with the reasons of each field, TryLater.
     """
+    if address is not None and sign_ups.are_too_many(address):
+        raise TryLater(
+            "Many accounts have been made from your address. Try again in ten minutes, or ask an administrator.",
+            WINDOW_SECONDS,
+        )
     user = User(username=username, email=email, display_name=display_name)
-    _check_new(user, password)
+    _check_new(user, password, address)
     with transaction.atomic():
         wait_for_sign_ups()
         user.admin = not User.objects.exists() and settings.PORTUS.first_user_admin.enabled
         _insert(user, actor=user)
+    if address is not None:
+        sign_ups.count(address, user.pk)
     return user
 
 
-def bootstrap(*, username: str, email: str, password: str, display_name: str = "") -> tuple[User, str]:
+def bootstrap(
+    *, username: str, email: str, password: str, display_name: str = "", address: str | None = None
+) -> tuple[User, str]:
     """Create the first user, an administrator; return her with the value of an application token.
 
-    Raises NotEmpty when there are users, ValidationError with the reasons of each field.
+    Raises NotEmpty when there are users, ValidationError with the reasons of each field, TryLater.
     """
     if User.objects.exists():
         raise NotEmpty
     user = User(username=username, email=email, display_name=display_name, admin=True)
-    _check_new(user, password)
+    _check_new(user, password, address)
     with transaction.atomic():
         wait_for_sign_ups()
         if User.objects.exists():
@@ -151,8 +172,8 @@ def wait_for_sign_ups() -> None:
     upsert(SignUpLock(pk=1, taken_at=timezone.now()), key=["pk"], fields=["taken_at"])
 
 
-def _check_new(user: User, password: str | None) -> None:
-    """Set the password of a new account; raise ValidationError with everything that is wrong, by field.
+def _check_new(user: User, password: str | None, address: str | None = None) -> None:
+    """Set the password of a new account; raise ValidationError with everything that is wrong, by field, or TryLater.
 
     Done before the transaction: hashing takes its time, and nobody else could write meanwhile.
     """
@@ -161,7 +182,20 @@ def _check_new(user: User, password: str | None) -> None:
         _check_account(user)
     else:
         _check_account(user, password or "")
-        user.set_password(password)
+        user.password = _hash(password or "", address)
+
+
+def _hash(password: str, address: str | None) -> str:
+    """Hash at once for somebody whom we know, else where strangers cannot keep everybody waiting."""
+    if address is None:
+        return make_password(password)
+    hashed = hashing.room.hash(address, lambda: make_password(password))
+    if hashed is None:
+        raise TryLater(
+            "Too many people are signing up or in at this moment. Try again in a few seconds.",
+            hashing.RETRY_AFTER_SECONDS,
+        )
+    return hashed
 
 
 def _insert(user: User, *, actor: User) -> None:

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_safe
 
 from portus import policy
 from portus.accounts import operations
-from portus.accounts.backends import RETRY_AFTER_SECONDS, client_address
+from portus.accounts.backends import RETRY_AFTER_SECONDS, Outcome, client_address
 from portus.accounts.forms import ChangePasswordForm, DetailsForm, TokenForm, add_errors, is_busy
 from portus.accounts.models import TOKENS_PER_USER, ApplicationToken, User
 from portus.teams.namespaces import namespace_name_for
@@ -58,6 +58,11 @@ class SignUpView(SignupView):  # type: ignore[misc]
         except ValidationError as error:
             add_errors(form, error)
             return self.form_invalid(form)
+        except operations.TryLater as later:
+            form.add_error(None, ValidationError(str(later), code=Outcome.BUSY.name))
+            response = self.form_invalid(form)
+            response["Retry-After"] = str(later.seconds)
+            return response
         messages.success(self.request, welcome(self.user))
         return response
 

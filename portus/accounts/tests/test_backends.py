@@ -14,7 +14,7 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from portus.accounts import backends
+from portus.accounts import backends, hashing
 from portus.accounts.backends import (
     Account,
     Outcome,
@@ -265,7 +265,7 @@ def test_nothing_that_is_remembered_is_a_password(cast, password):
 @pytest.mark.django_db(transaction=True)
 def test_requests_that_ask_the_same_at_once_take_one_place(make_user, password, hashes, monkeypatch):
     make_user("alice")
-    monkeypatch.setattr(backends, "_room", Room(at_once=1, inside=1, lobby=7, patience_seconds=1))
+    monkeypatch.setattr(hashing, "room", Room(at_once=1, inside=1, lobby=7, patience_seconds=1))
 
     outcomes = at_once([lambda: authenticate_basic("alice", password)[0]] * 8)
     wrong = at_once([lambda: authenticate_basic("alice", "wrong")[0]] * 8)
@@ -414,7 +414,7 @@ def test_a_flood_of_wrong_passwords_starves_nobody(make_user):
 @pytest.mark.django_db(transaction=True)
 def test_few_are_hashed_at_once_and_few_wait(make_user, monkeypatch):
     make_user("alice")
-    monkeypatch.setattr(backends, "_room", Room(at_once=1, inside=3, patience_seconds=5))
+    monkeypatch.setattr(hashing, "room", Room(at_once=1, inside=3, patience_seconds=5))
     inside, most = [], []
 
     def slow(*_):
@@ -471,7 +471,7 @@ def test_a_client_takes_one_place_and_leaves_the_others(
 ):
     """Six connections of one client fill neither the room nor the threads; somebody else signs in meanwhile."""
     make_user("alice")
-    monkeypatch.setattr(backends, "_room", Room(at_once=2, inside=2, lobby=1, patience_seconds=5))
+    monkeypatch.setattr(hashing, "room", Room(at_once=2, inside=2, lobby=1, patience_seconds=5))
     begun, over = slow_hashes
     refused = threading.Semaphore(0)
 
@@ -496,7 +496,7 @@ def test_a_client_takes_one_place_and_leaves_the_others(
 @pytest.mark.django_db(transaction=True)
 def test_who_asks_what_is_being_found_waits_only_where_there_is_room(make_user, password, monkeypatch, slow_hashes):
     make_user("alice")
-    monkeypatch.setattr(backends, "_room", Room(at_once=2, inside=2, lobby=1, patience_seconds=5))
+    monkeypatch.setattr(hashing, "room", Room(at_once=2, inside=2, lobby=1, patience_seconds=5))
     begun, over = slow_hashes
     done = []
 
@@ -522,7 +522,7 @@ def test_who_asks_what_is_being_found_waits_only_where_there_is_room(make_user, 
 def test_two_behind_one_address_may_sign_in_at_the_same_moment(make_user, password, monkeypatch):
     make_user("alice")
     make_user("bob")
-    monkeypatch.setattr(backends, "_room", Room(at_once=1, inside=2, lobby=1, patience_seconds=5))
+    monkeypatch.setattr(hashing, "room", Room(at_once=1, inside=2, lobby=1, patience_seconds=5))
 
     outcomes = at_once(
         [lambda name=name: authenticate_basic(name, password, address="::1")[0] for name in ("alice", "bob")]
@@ -532,7 +532,7 @@ def test_two_behind_one_address_may_sign_in_at_the_same_moment(make_user, passwo
 
 
 def test_a_place_is_free_again_after_an_error(cast, password, monkeypatch):
-    monkeypatch.setattr(backends, "_room", Room(at_once=1, inside=1, patience_seconds=0))
+    monkeypatch.setattr(hashing, "room", Room(at_once=1, inside=1, patience_seconds=0))
     with monkeypatch.context() as broken:
         broken.setattr(backends, "verify_password", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
@@ -547,7 +547,7 @@ def test_hashing_leaves_a_thread_to_everybody_else(configure, monkeypatch, threa
     configure(**{"web.threads": threads})
     monkeypatch.setattr("os.cpu_count", lambda: cores)
 
-    room = make_room(patience_seconds=1)
+    room = make_room()
 
     held = room._inside._value + room._lobby._value
     assert held <= max(1, threads - 1)
@@ -555,7 +555,7 @@ def test_hashing_leaves_a_thread_to_everybody_else(configure, monkeypatch, threa
 
 def test_who_waited_too_long_is_told_to_come_again(cast, password, monkeypatch):
     room = Room(at_once=1, inside=2, patience_seconds=0.05)
-    monkeypatch.setattr(backends, "_room", room)
+    monkeypatch.setattr(hashing, "room", room)
 
     with room._hashing:
         assert authenticate_basic("alice", password) == (Outcome.BUSY, None)

@@ -4,7 +4,9 @@ import json
 
 import pytest
 
+from portus.accounts import hashing
 from portus.accounts.backends import Outcome, authenticate_basic
+from portus.accounts.hashing import Room
 from portus.accounts.models import ApplicationToken, User
 from portus.testing import at_once
 
@@ -170,10 +172,13 @@ def test_it_is_for_once(bootstrap):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_two_at_the_same_moment_one_succeeds(client):
+def test_of_two_at_the_same_moment_one_succeeds(client, monkeypatch):
+    monkeypatch.setattr(hashing, "room", Room(at_once=4, inside=4, patience_seconds=10))
+
     def post(number):
         user = {**ADA, "username": f"ada{number}", "email": f"{number}@test.lan"}
-        return client.__class__().post(PATH, json.dumps({"user": user}), content_type=JSON).status_code
+        options = {"content_type": JSON, "REMOTE_ADDR": f"192.0.2.{number}"}  # one client would have to queue
+        return client.__class__().post(PATH, json.dumps({"user": user}), **options).status_code
 
     assert sorted(at_once([lambda number=number: post(number) for number in range(4)])) == [201, 400, 400, 400]
 

@@ -3,7 +3,7 @@
 import pytest
 from django.test import Client
 
-from portus.accounts import backends
+from portus.accounts import hashing
 from portus.accounts.backends import FAILURES_UNTIL_LOCK, Outcome, authenticate_basic
 from portus.accounts.hashing import Room
 from portus.accounts.models import SignInFailure, User
@@ -109,9 +109,9 @@ def test_wrong_ones_count_as_at_the_sign_in(dave, password):
 
 
 def test_when_too_many_are_being_checked_it_is_429(dave, password, monkeypatch):
-    monkeypatch.setattr(backends, "_room", Room(at_once=1, inside=1, patience_seconds=0))
+    monkeypatch.setattr(hashing, "room", Room(at_once=1, inside=1, patience_seconds=0))
 
-    with backends._room._inside:
+    with hashing.room._inside:
         response = dave.put("/profile", {"user": {"password": "another one", "current_password": password}})
 
     assert response.status_code == 429

@@ -7,7 +7,7 @@ from django.contrib.sessions.models import Session
 from django.test import Client
 from django.utils.html import escape
 
-from portus.accounts import backends
+from portus.accounts import hashing
 from portus.accounts.hashing import Room
 from portus.accounts.models import SignInFailure
 from portus.accounts.operations import create_token
@@ -101,7 +101,7 @@ def test_a_session_ends_when_its_user_is_disabled(cast, client):
 def test_a_busy_server_asks_to_come_again(cast, sign_in, monkeypatch, password):
     full = Room(at_once=1, inside=1, patience_seconds=0.01)
     full._inside.acquire()
-    monkeypatch.setattr(backends, "_room", full)
+    monkeypatch.setattr(hashing, "room", full)
 
     response = sign_in("alice", password)
 

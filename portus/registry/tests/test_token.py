@@ -9,7 +9,7 @@ import jwt
 import pytest
 from django.utils import timezone
 
-from portus.accounts import backends
+from portus.accounts import hashing
 from portus.accounts.hashing import Room
 from portus.accounts.models import ApplicationToken, SignInFailure
 from portus.accounts.operations import create_token
@@ -176,9 +176,9 @@ def test_what_is_no_scope_is_401_with_an_empty_body(client, cast, registry, alic
 
 
 def test_when_too_many_passwords_are_being_checked_it_is_429(client, cast, registry, alice, password, monkeypatch):
-    monkeypatch.setattr(backends, "_room", Room(at_once=1, inside=1, patience_seconds=0))
+    monkeypatch.setattr(hashing, "room", Room(at_once=1, inside=1, patience_seconds=0))
 
-    with backends._room._inside:
+    with hashing.room._inside:
         refused = ask(client, headers=basic("alice", password))
         assert ask(client, headers=alice).status_code == 200
 
