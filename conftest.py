@@ -13,7 +13,8 @@ start_registry    start_registry(binary, *, portus_url, issuer, root_certificate
 skopeo            a client with a home of its own: login, logout, copy, inspect, tags, delete; each returns the finished
                   process. Another person: skopeo_for("bob")
 start_portus      the whole product, `portus up` with a registry of its own: start_portus(environ={…}) → RunningPortus
-                  (url, registry_address, data, stop(), restart(), kill(role), log()): servers/portus.py
+                  (url, registry_address, data, bootstrap(), rows(), stop(), restart(), kill(role), log()):
+                  servers/portus.py
 postgresql_server, mariadb_server
                   a database server beside the one of the run: .url is good for DATABASE_URL
 page, browser     pytest-playwright's, on Debian's Chromium
@@ -127,6 +128,11 @@ def mariadb_server() -> Iterator[RunningMariadb]:
     server = start_mariadb()
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def base_url() -> None:
+    """pytest-playwright's own is a method, which pytest warns of; tests here write whole addresses."""
 
 
 @pytest.fixture(scope="session")

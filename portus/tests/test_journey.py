@@ -4,29 +4,22 @@ Everything is real: the started product, a registry, skopeo, a browser.
 """
 
 import json
-import sqlite3
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-import httpx
 import pytest
 
 from portus.tests.servers import images
 from portus.tests.servers.client import RegistryClient
+from portus.tests.servers.waiting import seconds_until
 
 PASSWORD = "a password of tests"
 ROOT = Path(__file__).parents[2]
 SECONDS_UNTIL_SHOWN = 2
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="session")
-def base_url():
-    """pytest-playwright's own is a method, which pytest warns of."""
-    return
 
 
 @pytest.fixture
@@ -50,24 +43,8 @@ def create_token(page, running):
     return page.get_by_role("status").get_by_text("ptk_").inner_text()
 
 
-def rows(running, query, *parameters):
-    connection = sqlite3.connect(f"file:{running.data / 'portus.sqlite3'}?mode=ro", uri=True, timeout=20)
-    try:
-        return connection.execute(query, parameters).fetchall()
-    finally:
-        connection.close()
-
-
-def seconds_until(condition):
-    started = time.monotonic()
-    while not condition():
-        assert time.monotonic() - started < 30, "it never happened"
-        time.sleep(0.02)
-    return time.monotonic() - started
-
-
 def in_catalogue(running, digest):
-    return lambda: rows(running, "SELECT 1 FROM repositories_manifest WHERE digest = ?", digest) != []
+    return lambda: running.rows("SELECT 1 FROM repositories_manifest WHERE digest = ?", digest) != []
 
 
 def administrate(running, script):
@@ -126,9 +103,9 @@ def test_from_the_first_start_to_an_image_in_the_browser(running, browser, page,
         assert client.head_manifest("ann/app", "docker").status_code == 200
     assert skopeo.copy(f"{app}:oci", f"dir:{tmp_path / 'pulled'}").returncode == 0
     pulled = "SELECT name FROM repositories_tag WHERE pulled_at IS NOT NULL"
-    assert seconds_until(lambda: rows(running, pulled) != []) < SECONDS_UNTIL_SHOWN
+    assert seconds_until(lambda: running.rows(pulled) != []) < SECONDS_UNTIL_SHOWN
     time.sleep(0.5)
-    assert rows(running, pulled) == [("oci",)]
+    assert running.rows(pulled) == [("oci",)]
 
     # She signs out, and the page of her private repository is nobody's.
     repository_url = page.url
@@ -138,7 +115,7 @@ def test_from_the_first_start_to_an_image_in_the_browser(running, browser, page,
     assert "/users/sign_in" in page.url
 
     # The audit trail has all of it.
-    recorded = {key for (key,) in rows(running, "SELECT key FROM activities_activity")}
+    recorded = {key for (key,) in running.rows("SELECT key FROM activities_activity")}
     assert {"user.create", "registry.create", "application_token.create", "repository.push"} <= recorded
 
 
@@ -167,8 +144,7 @@ RIGHTS = [
 
 
 def test_others_get_what_their_role_gives_them(running, skopeo_for, tmp_path):
-    user = {"username": "ann", "email": "ann@test.lan", "password": PASSWORD}
-    httpx.post(f"{running.url}/api/v1/users/bootstrap", json={"user": user}).raise_for_status()
+    running.bootstrap("ann", PASSWORD)
     for name in CAST:
         administrate(
             running,

@@ -1,7 +1,6 @@
 """`portus up`, as a person runs it: real processes, a real registry, a folder and ports of their own."""
 
 import contextlib
-import json
 import os
 import re
 import shutil
@@ -20,7 +19,9 @@ from portus.tests.servers.images import oci_image, write_oci_layout
 from portus.tests.servers.ports import LOOPBACK, free_port, listens
 from portus.tests.servers.portus import PORTUS, command_of, prepare_portus
 from portus.tests.servers.portus import start_portus as start
+from portus.tests.servers.waiting import seconds_until
 
+PASSWORD = "a password of tests"
 SECOND_START_SECONDS = 5
 STOP_SECONDS = 10
 
@@ -166,13 +167,13 @@ def test_an_image_is_pushed_with_the_three_steps_that_it_prints(start_portus, re
     assert f"Portus is ready: {running.url}\n" in said_when_ready(running)
     assert f"1. Sign up at {running.url}/users/sign_up" in running.log()
     assert f"2. docker login {address}" in running.log()
-    sign_up(running, "alice")
-    assert skopeo.login(address, "alice", "a password of tests").returncode == 0
+    running.bootstrap("alice", PASSWORD)
+    assert skopeo.login(address, "alice", PASSWORD).returncode == 0
     image = write_oci_layout(oci_image(), tmp_path / "image")
     pushed = skopeo.copy(image, f"docker://{address}/alice/app:1")
 
     assert pushed.returncode == 0, pushed.stderr
-    wait_until(lambda: "The last one arrived" in doctor(running).stdout)
+    seconds_until(lambda: "The last one arrived" in doctor(running).stdout)
     assert doctor(running).returncode == 0
     link = running.storage / "docker/registry/v2/repositories/alice/app/_manifests/tags/1/current/link"
     assert link.read_text().startswith("sha256:")
@@ -180,7 +181,7 @@ def test_an_image_is_pushed_with_the_three_steps_that_it_prints(start_portus, re
 
 def test_a_new_signing_key_needs_no_restart(start_portus, registry_binary, skopeo):
     running = start_portus(registry=registry_binary)
-    sign_up(running, "alice")
+    running.bootstrap("alice", PASSWORD)
     before, registry = (running.data / "keys/signing.crt").read_bytes(), running.pid("registry")
 
     rotated = command(running, "keys", "rotate")
@@ -193,7 +194,7 @@ def test_a_new_signing_key_needs_no_restart(start_portus, registry_binary, skope
     )
     assert (running.data / "keys/signing.crt").read_bytes() != before
     assert doctor(running).returncode == 0
-    assert skopeo.login(running.registry_address, "alice", "a password of tests").returncode == 0
+    assert skopeo.login(running.registry_address, "alice", PASSWORD).returncode == 0
     assert running.pid("registry") == registry
 
 
@@ -217,7 +218,7 @@ def test_what_dies_is_started_again(running_portus, role):
     killed = running_portus.kill(role)
 
     running_portus.wait_for(role, other_than=killed)
-    wait_until(running_portus._answers)
+    seconds_until(running_portus._answers)
 
 
 def test_ctrl_c_leaves_nothing_running(start_portus):
@@ -241,7 +242,7 @@ def test_whatever_ends_it_leaves_nothing_running(start_portus, how):
 
     os.kill(running.process.pid, how)
 
-    wait_until(lambda: not [pid for pid in processes if command_of(pid)])
+    seconds_until(lambda: not [pid for pid in processes if command_of(pid)])
 
 
 def test_a_second_start_is_quick_and_changes_nothing(start_portus):
@@ -273,7 +274,7 @@ def test_two_run_side_by_side(running_portus, start_portus):
 
 def test_the_registry_may_move_to_another_port(start_portus, skopeo, tmp_path):
     running = start_portus()
-    sign_up(running, "alice")
+    running.bootstrap("alice", PASSWORD)
     running.stop()
     moved = prepare_portus(
         running.data.parent / "moved", environ={"PORTUS_DATA": str(running.data), "PORTUS_PORT": str(running.port)}
@@ -286,7 +287,7 @@ def test_the_registry_may_move_to_another_port(start_portus, skopeo, tmp_path):
         assert registries(moved) == [f"registry: http://{moved.registry_address}"]
         assert f"moves from {running.registry_address} to {moved.registry_address}" in moved.log()
         assert doctor(moved).returncode == 0
-        assert skopeo.login(moved.registry_address, "alice", "a password of tests").returncode == 0
+        assert skopeo.login(moved.registry_address, "alice", PASSWORD).returncode == 0
     finally:
         moved.stop()
 
@@ -366,11 +367,11 @@ def test_over_https_the_registry_reaches_us_too(start_portus, registry_binary, s
 
     running = start_portus(registry=registry_binary, environ=tls, scheme="https")
 
-    sign_up(running, "alice")
-    assert skopeo.login(running.registry_address, "alice", "a password of tests").returncode == 0
+    running.bootstrap("alice", PASSWORD)
+    assert skopeo.login(running.registry_address, "alice", PASSWORD).returncode == 0
     image = write_oci_layout(oci_image(), tmp_path / "image")
     assert skopeo.copy(image, f"docker://{running.registry_address}/alice/app:1").returncode == 0
-    wait_until(lambda: "The last one arrived" in doctor(running).stdout)
+    seconds_until(lambda: "The last one arrived" in doctor(running).stdout)
     assert doctor(running).returncode == 0
 
 
@@ -387,7 +388,7 @@ def test_it_writes_into_a_file_without_losing_lines(portus_here, tmp_path):
     with output.open("w") as file:
         process = subprocess.Popen([PORTUS, "up"], env=running.environ, stdout=file, stderr=file)
         try:
-            wait_until(lambda: "Ctrl-C ends everything." in output.read_text(errors="replace"))
+            seconds_until(lambda: "Ctrl-C ends everything." in output.read_text(errors="replace"))
             running_lines = output.read_text().splitlines()
         finally:
             process.send_signal(signal.SIGINT)
@@ -420,18 +421,8 @@ def cpu_seconds(pid):
 
 
 def said_when_ready(running):
-    wait_until(lambda: "Ctrl-C ends everything." in running.log())
+    seconds_until(lambda: "Ctrl-C ends everything." in running.log())
     return running.log()
-
-
-def sign_up(running, name):
-    answer = httpx.post(
-        f"{running.url}/api/v1/users/bootstrap",
-        json={"user": {"username": name, "email": f"{name}@example.org", "password": "a password of tests"}},
-        verify=not running.url.startswith("https:"),
-    )
-    assert answer.status_code == 201, answer.text
-    return json.loads(answer.text)
 
 
 def doctor(running):
@@ -450,13 +441,6 @@ def command(running, *arguments):
     )
 
 
-def wait_until(ready, seconds=20):
-    deadline = time.monotonic() + seconds
-    while not ready():
-        assert time.monotonic() < deadline, "not in time"
-        time.sleep(0.05)
-
-
 def test_a_broken_web_server_is_not_called_ready(portus_here):
     running = portus_here(
         environ={"PORTUS_WEB_TLS_KEY": "/etc/hostname", "PORTUS_WEB_TLS_CERTIFICATE": "/etc/hostname"}
@@ -464,5 +448,5 @@ def test_a_broken_web_server_is_not_called_ready(portus_here):
 
     running.process.start()
 
-    wait_until(lambda: "cannot be used, or do not belong together" in running.log(), seconds=60)
+    seconds_until(lambda: "cannot be used, or do not belong together" in running.log(), most=60)
     assert "Portus is ready" not in running.log()

@@ -463,11 +463,6 @@ def test_a_certificate_that_nobody_vouches_for(tls_registry):
     assert "has a certificate that this machine does not trust: add its CA" in refusal(tls_registry, use_ssl=True)
 
 
-def forget_the_client():
-    ask("")._http.close()
-    client_module._pool.cache_clear()
-
-
 @pytest.fixture
 def trusted(tmp_path, monkeypatch):
     """The machine trusts the registry's certificate; a client reads such things once, when it is made."""

@@ -2,9 +2,10 @@
 
 import os
 import signal
+import sqlite3
 import sys
-import time
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import httpx
 from portus.tests.servers.ports import LOOPBACK, free_port
 from portus.tests.servers.process import Process
 from portus.tests.servers.registry import RegistryBinary, find_registry_binary
+from portus.tests.servers.waiting import seconds_until
 
 PORTUS = Path(sys.executable).parent / "portus"
 # What a process of the tree has on its command line.
@@ -77,12 +79,27 @@ class RunningPortus:
 
     def wait_for(self, role: str, *, other_than: int, seconds: float = 15) -> int:
         """Return the process id of a role that was started again."""
-        deadline = time.monotonic() + seconds
-        while (pid := self.pid(role)) in {None, other_than}:
-            assert time.monotonic() < deadline, f"no {role} came back:\n{self.process.last_lines()}"
-            time.sleep(0.05)
+        seconds_until(
+            lambda: self.pid(role) not in {None, other_than},
+            most=seconds,
+            why=lambda: f"no {role} came back:\n{self.process.last_lines()}",
+        )
+        pid = self.pid(role)
         assert pid is not None
         return pid
+
+    def rows(self, query: str, *parameters: object) -> list[tuple[Any, ...]]:
+        """Ask its SQLite database, which it goes on using."""
+        with closing(sqlite3.connect(f"file:{self.data / 'portus.sqlite3'}?mode=ro", uri=True, timeout=20)) as database:
+            return database.execute(query, parameters).fetchall()
+
+    def bootstrap(self, username: str, password: str) -> str:
+        """Create the first user, an administrator, over HTTP; the value of her first application token."""
+        user = {"username": username, "email": f"{username}@test.lan", "password": password}
+        answer = httpx.post(
+            f"{self.url}/api/v1/users/bootstrap", json={"user": user}, timeout=20, trust_env=False, verify=False
+        )
+        return str(answer.raise_for_status().json()["plain_token"])
 
     def tree(self) -> set[int]:
         """All processes: supervisor's, its children, theirs."""

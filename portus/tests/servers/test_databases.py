@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import MySQLdb
@@ -15,6 +14,7 @@ from portus.tests.servers.folders import remove_abandoned, temporary_folder
 from portus.tests.servers.mariadb import PASSWORD, start_mariadb
 from portus.tests.servers.ports import LOOPBACK, listens
 from portus.tests.servers.postgresql import start_postgresql
+from portus.tests.servers.waiting import seconds_until
 
 # A run with one server, a program that ends when it is told to.
 RUN = """
@@ -89,10 +89,7 @@ def test_a_killed_run_leaves_no_server_behind(tmp_path, user, stop_signal):
     run.wait()
     run.stdout.close()
 
-    deadline = time.monotonic() + 5
-    while Path(f"/proc/{server}").exists() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert not Path(f"/proc/{server}").exists()
+    seconds_until(lambda: not Path(f"/proc/{server}").exists(), most=5)
 
 
 def test_the_settings_are_those_of_the_run_and_not_of_the_shell():

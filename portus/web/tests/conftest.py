@@ -24,12 +24,6 @@ def ago(**span):
     return timezone.now() - timedelta(**span)
 
 
-@pytest.fixture(scope="session")
-def base_url():
-    """pytest-playwright's own is a method, which pytest warns of; tests here write whole addresses."""
-    return
-
-
 @pytest.fixture
 def catalogue(cast, make_namespace, make_repository, make_manifest, make_tag):
     """Repositories of a team; `app` has an index with a signature and an SBOM, an image with two tags, leftovers."""
