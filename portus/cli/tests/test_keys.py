@@ -30,9 +30,8 @@ def test_it_says_what_is_missing_before_anything_was_prepared(portus):
     assert "Traceback" not in done.stderr
 
 
-def test_it_keeps_the_root(portus, tmp_path):
-    portus("migrate")
-    keys = tmp_path / "data/keys"
+def test_it_keeps_the_root(portus, migrated):
+    keys = migrated / "keys"
     root, leaf = (keys / "root.crt").read_bytes(), (keys / "signing.crt").read_bytes()
 
     assert portus("keys", "rotate").returncode == 0
@@ -42,9 +41,8 @@ def test_it_keeps_the_root(portus, tmp_path):
     assert "ok     keys" in portus("doctor").stdout
 
 
-def test_it_says_that_the_root_key_is_kept_elsewhere(portus, tmp_path):
-    portus("migrate")
-    (tmp_path / "data/keys/root.key").unlink()
+def test_it_says_that_the_root_key_is_kept_elsewhere(portus, migrated):
+    (migrated / "keys/root.key").unlink()
 
     done = portus("keys", "rotate")
 

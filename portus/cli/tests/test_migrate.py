@@ -109,7 +109,7 @@ def test_it_makes_no_key_where_the_operator_has_one(portus, tmp_path):
     assert not (tmp_path / "data/keys").exists()
 
 
-def test_it_registers_the_registry_that_the_environment_names_once(portus):
+def test_it_registers_the_registry_that_the_environment_names_once(portus, migrated):
     named = {"PORTUS_INIT_REGISTRY_HOSTNAME": "registry.test:5000", "PORTUS_INIT_REGISTRY_USE_SSL": "false"}
 
     first = portus("migrate", **named)
@@ -141,20 +141,18 @@ def test_it_says_that_the_folder_cannot_be_written(portus, tmp_path):
     assert "is not writable (Not a directory): set PORTUS_DATA" in done.stderr
 
 
-def test_static_files_are_collected_anew_when_the_old_ones_are_gone(portus, tmp_path):
-    portus("migrate")
-    before = {path.name for path in (tmp_path / "data/assets").rglob("*.css")}
-    (tmp_path / "data/assets").rename(tmp_path / "gone")
+def test_static_files_are_collected_anew_when_the_old_ones_are_gone(portus, migrated, tmp_path):
+    before = {path.name for path in (migrated / "assets").rglob("*.css")}
+    (migrated / "assets").rename(tmp_path / "gone")
 
     portus("migrate")
 
-    assert {path.name for path in (tmp_path / "data/assets").rglob("*.css")} == before
+    assert {path.name for path in (migrated / "assets").rglob("*.css")} == before
 
 
-def test_only_what_is_missing_is_migrated(portus, tmp_path):
+def test_only_what_is_missing_is_migrated(portus, migrated):
     """A database that an older version made has fewer migrations; here the last of ours is forgotten."""
-    portus("migrate")
-    with sqlite3.connect(tmp_path / "data/portus.sqlite3") as connection:
+    with sqlite3.connect(migrated / "portus.sqlite3") as connection:
         connection.execute("DELETE FROM django_migrations WHERE app = 'sessions'")
         connection.execute("DROP TABLE django_session")
     connection.close()
@@ -166,9 +164,8 @@ def test_only_what_is_missing_is_migrated(portus, tmp_path):
     assert "ok     migrations" in portus("doctor").stdout
 
 
-def test_a_certificate_that_ends_soon_is_replaced(portus, tmp_path):
-    keys = tmp_path / "data/keys"
-    portus("migrate")
+def test_a_certificate_that_ends_soon_is_replaced(portus, migrated):
+    keys = migrated / "keys"
     make_leaf_end_soon(keys)
 
     done = portus("migrate")
@@ -177,9 +174,8 @@ def test_a_certificate_that_ends_soon_is_replaced(portus, tmp_path):
     assert "ok     keys" in portus("doctor").stdout
 
 
-def test_without_the_key_of_the_root_it_goes_on_and_says_so(portus, tmp_path):
-    keys = tmp_path / "data/keys"
-    portus("migrate")
+def test_without_the_key_of_the_root_it_goes_on_and_says_so(portus, migrated):
+    keys = migrated / "keys"
     make_leaf_end_soon(keys)
     (keys / "root.key").unlink()
 
@@ -189,9 +185,8 @@ def test_without_the_key_of_the_root_it_goes_on_and_says_so(portus, tmp_path):
     assert done.stderr.startswith("The signing certificate ends soon and cannot be replaced: ")
 
 
-def test_it_says_what_to_restore_when_the_key_of_the_root_is_needed(portus, tmp_path):
-    keys = tmp_path / "data/keys"
-    portus("migrate")
+def test_it_says_what_to_restore_when_the_key_of_the_root_is_needed(portus, migrated):
+    keys = migrated / "keys"
     (keys / "root.key").unlink()
     (keys / "signing.key").unlink()
 
@@ -205,9 +200,8 @@ def test_it_says_what_to_restore_when_the_key_of_the_root_is_needed(portus, tmp_
     assert "ok     keys" in portus("doctor").stdout
 
 
-def test_it_says_that_a_file_is_no_database(portus, tmp_path):
-    portus("migrate")
-    file = tmp_path / "data/portus.sqlite3"
+def test_it_says_that_a_file_is_no_database(portus, migrated):
+    file = migrated / "portus.sqlite3"
     for path in file.parent.glob("portus.sqlite3-*"):
         path.unlink()
     file.write_bytes(b"junk" * 5000)
@@ -228,8 +222,7 @@ def test_without_its_folder_the_doctor_asks_for_it(portus):
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 @pytest.mark.parametrize("command", ["up", "migrate", "config", "doctor"])
 @pytest.mark.parametrize("closed", ["data", "data/keys"])
-def test_data_of_another_user_is_a_sentence(portus, tmp_path, command, closed):
-    portus("migrate")
+def test_data_of_another_user_is_a_sentence(migrated, tmp_path, command, closed):
     for folder in (*reversed(tmp_path.parents), tmp_path):
         if folder.is_relative_to(tempfile.gettempdir()) and str(folder) != tempfile.gettempdir():
             folder.chmod(0o755)

@@ -10,14 +10,10 @@ from portus.tests.servers.ports import free_port
 
 
 @pytest.fixture
-def prepared(portus):
-    done = portus("migrate", PORTUS_PUBLIC_URL="http://portus.test")
-    assert done.returncode == 0, done.stderr
-
-    def run(*arguments, **options):
-        return portus("registry", *arguments, PORTUS_PUBLIC_URL="http://portus.test", **options)
-
-    return run
+def prepared(portus, migrated):
+    return lambda *arguments, **options: portus(
+        "registry", *arguments, PORTUS_PUBLIC_URL="http://portus.test", **options
+    )
 
 
 def stored_digests(tmp_path):

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ INSTALLING = "Installing what Portus needs"
 
 
 @pytest.fixture
-def checkout(tmp_path):
+def bare_checkout(tmp_path):
     """A checkout that requires nothing, with a `portus` that says what it was called with."""
     place = tmp_path / "a checkout"
     (place / "bin").mkdir(parents=True)
@@ -27,6 +28,20 @@ def checkout(tmp_path):
     return place
 
 
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("environment") / ".venv"
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    return folder
+
+
+@pytest.fixture
+def checkout(bare_checkout, environment):
+    """One whose environment, which takes most of the time, is made; nothing is installed in it."""
+    shutil.copytree(environment, bare_checkout / ".venv", symlinks=True)
+    return bare_checkout
+
+
 def run(checkout, *arguments, **environ):
     return subprocess.run(
         [checkout / "bin/run", *arguments],
@@ -35,13 +50,13 @@ def run(checkout, *arguments, **environ):
     )  # fmt: skip
 
 
-def test_it_says_what_is_missing_where_there_is_no_python(checkout, tmp_path):
+def test_it_says_what_is_missing_where_there_is_no_python(bare_checkout, tmp_path):
     programs = tmp_path / "programs"
     programs.mkdir()
     for name in ("bash", "env", "dirname", "readlink", "mkdir", "cat", "sha256sum"):
         (programs / name).symlink_to(shutil.which(name))
 
-    done = run(checkout, PATH=str(programs))
+    done = run(bare_checkout, PATH=str(programs))
 
     assert done.returncode == 1
     assert done.stderr == "bin/run: Python 3.11 or later is needed, as python3 on the PATH.\n"
@@ -57,15 +72,15 @@ def test_it_says_that_the_requirements_could_not_be_installed(checkout):
     assert not (checkout / ".venv/installed").exists()
 
 
-def test_it_installs_once_and_again_when_something_changed(checkout):
-    first, second = run(checkout, "--help"), run(checkout)
-    (checkout / "requirements/base.txt").write_text("# still nothing\n")
-    third = run(checkout)
+def test_it_installs_once_and_again_when_something_changed(bare_checkout):
+    first, second = run(bare_checkout, "--help"), run(bare_checkout)
+    (bare_checkout / "requirements/base.txt").write_text("# still nothing\n")
+    third = run(bare_checkout)
 
     assert first.returncode == 0, first.stderr
     assert INSTALLING in first.stdout
-    assert f"portus ['up', '--help'] {checkout.parent}\n" in first.stdout
-    assert second.stdout == f"portus ['up'] {checkout.parent}\n"
+    assert f"portus ['up', '--help'] {bare_checkout.parent}\n" in first.stdout
+    assert second.stdout == f"portus ['up'] {bare_checkout.parent}\n"
     assert INSTALLING in third.stdout
 
 
