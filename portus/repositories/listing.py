@@ -64,6 +64,7 @@ class Image:
 
     manifest: Manifest
     address: str  # host and name to pull from
+    use_ssl: bool = True
     tags: list[Tag] = field(default_factory=list)
     tag_count: int = 0
     parts: list[Part] = field(default_factory=list)
@@ -81,12 +82,15 @@ class Image:
         reference = f"{self.address}:{self.newest.name}" if self.newest else by_digest
         if kinds.is_helm_chart(self.manifest) and self.newest:
             return [("helm", f"helm pull oci://{self.address} --version {self.newest.name}")]
+        # Both insist on TLS, even on localhost. Docker does not there, and elsewhere only its daemon can be told.
+        podman, skopeo = ("", "") if self.use_ssl else ("--tls-verify=false ", "--src-tls-verify=false ")
+        copy = f"skopeo copy {skopeo}docker://{reference}"
         if kinds.is_artifact(self.manifest):
-            return [("oras", f"oras pull {reference}"), ("skopeo", f"skopeo copy docker://{reference} dir:artifact")]
+            return [("oras", f"oras pull {reference}"), ("skopeo", f"{copy} dir:artifact")]
         tools = [
             ("docker", f"docker pull {reference}"),
-            ("podman", f"podman pull {reference}"),
-            ("skopeo", f"skopeo copy docker://{reference} dir:image"),
+            ("podman", f"podman pull {podman}{reference}"),
+            ("skopeo", f"{copy} dir:image"),
         ]
         return [*tools, ("by digest", f"docker pull {by_digest}")] if self.newest else tools
 
@@ -172,11 +176,14 @@ def _images(repository: Repository, manifests: list[Manifest], tags: QuerySet[Ta
     digests = {manifest.digest for manifest in manifests}
     digests |= {entry.digest for several in entries.values() for entry in several}
     attached = _attachments(repository, digests)
-    address = f"{repository.namespace.registry.shown_hostname}/{repository.full_name}"
+    registry = repository.namespace.registry
+    address = f"{registry.shown_hostname}/{repository.full_name}"
     return [
         Image(
             manifest,
             address,
+            # How we reach it tells nothing of its external name: nobody is told to skip checks for that one.
+            use_ssl=registry.use_ssl or registry.external_hostname is not None,
             tags=names[manifest.pk],
             tag_count=counts.get(manifest.pk, 0),
             part_count=part_counts.get(manifest.pk, 0),

@@ -86,13 +86,14 @@ def test_from_the_first_start_to_an_image_in_the_browser(running, browser, page,
 
     # The page says what it is, who pushed it, and how to pull it.
     page.goto(f"{running.url}/repositories")
-    page.get_by_role("link", name="app", exact=True).click()
+    page.get_by_role("link", name="ann/app", exact=True).click()
     for image, tag in ((docker, "docker"), (oci, "oci"), (index, "index")):
         article = page.get_by_role("article", name=tag, exact=True)
         assert "by ann" in article.inner_text()
         assert "never pulled" in article.inner_text()
         assert image.digest in article.inner_html()
         assert f"docker pull {running.registry_address}/ann/app:{tag}" in article.inner_html()
+    assert f"skopeo copy --src-tls-verify=false {app}:docker dir:image" in page.content()
     shown = page.get_by_role("article", name="index", exact=True)
     assert "linux/amd64, linux/arm64/v8" in shown.inner_text()
     assert "1 attachment" in shown.inner_text()

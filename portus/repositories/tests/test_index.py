@@ -266,6 +266,16 @@ def test_it_shows_namespace_tags_and_time(cast, client, make_namespace, make_rep
     assert "just now</time>" in page
 
 
+def test_it_names_each_as_clients_type_it(cast, client, repositories):
+    client.force_login(cast.alice)
+
+    links = re.findall(rf'href="{PATH}/\d+">([^<]+)</a>', client.get(PATH).text)
+
+    assert links == [
+        "global", "alice/personal", "private-space/private", "protected-space/protected", "public-space/public"
+    ]  # fmt: skip
+
+
 def test_the_global_namespace_has_the_name_of_its_registry(cast, client, repositories):
     client.force_login(cast.dave)
 
@@ -293,8 +303,12 @@ def test_a_newcomer_is_told_how_to_push_her_first_image(cast, client):
 
     page = client.get(PATH).text
 
-    assert "docker login images.example.org" in page
-    assert "docker push images.example.org/dave/hello-world:1.0" in page
+    assert re.findall('data-copy-text="([^"]+)"', page) == [
+        "docker login images.example.org",
+        "docker pull hello-world",
+        "docker tag hello-world images.example.org/dave/hello-world:1.0",
+        "docker push images.example.org/dave/hello-world:1.0",
+    ]
 
 
 @pytest.mark.parametrize(("policy", "pushes"), [("allow-personal", True), ("admin-only", False)])

@@ -141,12 +141,28 @@ def test_the_author_is_named_after_she_is_gone(cast, show, app, make_tag):
      "skopeo copy docker://{host}/payments/app:1.0 dir:image", "docker pull {host}/payments/app@{digest}"],
 )  # fmt: skip
 def test_it_has_commands_to_copy_with_the_name_that_clients_use(show, app, make_tag, command):
-    Registry.objects.update(external_hostname="images.example.org")
+    Registry.objects.update(external_hostname="images.example.org", use_ssl=True)
     digest = make_tag(app, "1.0").manifest.digest
 
     text = command.format(host="images.example.org", digest=digest)
 
     assert f'data-copy-text="{text}"' in show().text
+
+
+@pytest.mark.parametrize(
+    ("artifact_type", "command"),
+    [
+        ("", "docker pull {name}"),
+        ("", "podman pull --tls-verify=false {name}"),
+        ("", "skopeo copy --src-tls-verify=false docker://{name} dir:image"),
+        ("application/spdx+json", "skopeo copy --src-tls-verify=false docker://{name} dir:artifact"),
+    ],
+)
+def test_without_tls_clients_that_insist_on_it_are_told(show, app, make_manifest, make_tag, artifact_type, command):
+    Registry.objects.update(hostname="localhost:5000", use_ssl=False)
+    make_tag(app, "1.0", manifest=make_manifest(app, artifact_type=artifact_type))
+
+    assert f'data-copy-text="{command.format(name="localhost:5000/payments/app:1.0")}"' in show().text
 
 
 def test_a_repository_of_the_global_namespace_is_pulled_by_its_bare_name(cast, client, make_repository, make_tag):

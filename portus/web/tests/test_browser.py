@@ -244,6 +244,55 @@ def test_nothing_is_wider_than_a_phone(page, visit, complaints):
     assert complaints == []
 
 
+@pytest.mark.parametrize("size", [PHONE, {"width": 1100, "height": 800}], ids=["phone", "desk"])
+def test_the_list_shows_once_who_may_pull(page, catalogue, cast, sign_in_as, size):
+    page.set_viewport_size(size)
+    sign_in_as(cast.alice)
+
+    for name, visibility in (("ledger", "private"), ("debian", "public"), ("lint", "protected")):
+        row = page.get_by_role("row").filter(has=page.get_by_role("link", name=name))
+        row.wait_for()
+        assert row.inner_text().lower().count(visibility) == 1
+
+
+def sticking_out(page):
+    """Buttons, links and names that reach beyond the window, or buttons beyond the form or panel that they are in."""
+    return page.evaluate("""[...document.querySelectorAll('a, button, summary, h1, strong')]
+        .filter(element => element.checkVisibility() && !element.matches('.skip'))
+        .filter(element => {
+            const box = element.getBoundingClientRect();
+            const frame = element.closest('form, .panel, header')?.getBoundingClientRect();
+            const right = Math.min(window.innerWidth, frame ? frame.right : Infinity);
+            return box.left < 0 || box.right > right + 0.5 || element.scrollWidth > element.clientWidth + 1
+                && !element.closest('.menu') && getComputedStyle(element).display !== 'inline';
+        })
+        .map(element => element.textContent.trim().slice(0, 40))""")
+
+
+@pytest.mark.parametrize("size", [PHONE, {"width": 1100, "height": 800}], ids=["phone", "desk"])
+def test_names_as_long_as_they_may_be_fit(page, cast, make_user, make_repository, make_tag, site, sign_in_as, size):
+    page.set_viewport_size(size)
+    longest = make_user("w" * 255)
+    repository = make_repository("m" * 255, namespace=longest.personal_namespaces.get())
+    make_tag(repository, "w" * 128, author=longest, author_name=longest.username)
+    create_token(longest, "m" * 255, actor=longest)
+    sign_in_as(longest)
+    page.wait_for_url(f"{site}/repositories")
+
+    for path in ("/repositories", f"/repositories/{repository.pk}", "/users/edit", "/users/sign_out"):
+        page.goto(site + path)
+        unfold_everything(page)
+        assert page.evaluate("document.documentElement.scrollWidth") == size["width"], path
+        assert sticking_out(page) == [], path
+        assert page.evaluate("document.querySelector('.header-bar').offsetHeight") <= 60, path  # one line
+
+    page.goto(f"{site}/users/edit")
+    page.locator("details.confirm > summary").click()
+    page.get_by_role("button", name="Revoke m").click()
+    page.get_by_text("is revoked.").wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth") == size["width"]
+
+
 @pytest.mark.parametrize(
     ("scheme", "size"), [("light", {"width": 1100, "height": 800}), ("dark", PHONE)], ids=["light desk", "dark phone"]
 )
