@@ -82,7 +82,7 @@ def load_application(parent: int, prefix: str) -> "WSGIApplication":
     connections would reach it, because workers share the port.
     """
     library = ctypes.CDLL(None)
-    library.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    library.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # asked to end, one that is busy hashing may stay for good
     if os.getppid() != parent:  # it ended before that line
         os._exit(1)
     # Else glibc learns to keep them: each thread that has ever hashed a password, the 19 MB that this took.
