@@ -24,7 +24,7 @@ WARM_UP_SECONDS = 0.4
 @click.option("--rounds", default=9, show_default=True, help="How often everything is measured in turn.")
 @click.option("--seconds", default=1.5, show_default=True, help="How long a line is measured in a round.")
 @click.option("--connections", default=8, show_default=True, help="How many requests are under way at once.")
-@click.option("--workers", default=1, show_default=True, help="Web processes; the load generator needs a core, too.")
+@click.option("--workers", default=2, show_default=True, help="Web processes; by default as many as Portus has.")
 @click.option("--no-tags", is_flag=True, help="Leave out the tags, and the lines that need them.")
 @click.option("--no-up", is_flag=True, help="Do not measure how long `portus up` takes.")
 @click.option("--only", default="", metavar="TEXT", help="Measure only lines with this in their name.")
